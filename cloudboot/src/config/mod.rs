@@ -1,0 +1,1 @@
+//! The user's YAML: typed, validated, with secrets by reference.

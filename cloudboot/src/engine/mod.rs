@@ -1,0 +1,1 @@
+//! Steps, graph, scheduler, deadlines, journal, events, report: knows nothing of clouds.

@@ -1,0 +1,10 @@
+//! From racked machines to a running OpenStack cloud, as one resumable pipeline.
+
+pub mod config;
+pub mod engine;
+pub mod host;
+pub mod openstack;
+pub mod steps;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod vault;

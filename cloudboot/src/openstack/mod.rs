@@ -1,0 +1,1 @@
+//! Keystone and Nova: the calls that the mission needs.

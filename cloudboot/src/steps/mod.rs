@@ -1,0 +1,1 @@
+//! The stages of the mission, one file each.

@@ -1,0 +1,1 @@
+//! The lab: a data centre of fakes tied together by cause.

@@ -1,0 +1,1 @@
+//! Holds only `[[example]]` targets; see `examples/*.rs`.
