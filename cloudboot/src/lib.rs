@@ -4,6 +4,7 @@ pub mod config;
 pub mod engine;
 pub mod host;
 pub mod openstack;
+pub mod rest;
 pub mod steps;
 #[cfg(feature = "testing")]
 pub mod testing;
