@@ -1,1 +1,42 @@
 //! Steps, graph, scheduler, deadlines, journal, events, report: knows nothing of clouds.
+//!
+//! A [`Step`] is one thing that should stand in a real system. Steps are added to a [`Graph`], which
+//! gives a typed [`Handle`] to each one's output; a later step holds the handles that it reads. The
+//! [`Engine`] observes each step, applies what does not stand, and observes again: a step is done
+//! when its system says so. A run that was killed goes on by running again.
+
+mod clock;
+mod context;
+mod erased;
+mod error;
+mod event;
+mod graph;
+mod journal;
+mod plan;
+mod report;
+mod run;
+mod secrets;
+mod shared;
+mod step;
+pub mod store;
+mod wait;
+
+pub use async_trait::async_trait;
+pub use tokio_util::sync::CancellationToken;
+
+pub use clock::{Clock, ManualClock, RealClock, ScaledClock};
+pub use context::Context;
+pub use error::{Class, Error};
+pub use event::{By, Event, Events, Failure, RunKind};
+pub use graph::{Graph, Handle, Key, Needs};
+pub use journal::{Intent, Made};
+pub use plan::{PLAN_VERSION, Plan, PlanChange, PlanState, PlannedStep};
+pub use report::{Outcome, REPORT_VERSION, Report, StepReport, StepResult, Waited, say};
+pub use run::{
+    ApprovalRequest, Approvals, Approver, Engine, EngineBuilder, Retry, TeardownOptions,
+};
+pub use secrets::{DirSecretStore, MemorySecretStore, SecretStore, check_secret_name};
+pub use shared::Shared;
+pub use step::{Deadline, Observation, Resource, Step, StepId, Undo};
+pub use store::{MemoryStore, StateStore};
+pub use wait::{Polled, Wait, Watch};

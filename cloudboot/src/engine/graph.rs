@@ -1,0 +1,558 @@
+//! The graph: built from values, its edges are the handles that steps hold.
+
+use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use petgraph::Direction;
+use petgraph::algo::{tarjan_scc, toposort};
+use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::EdgeRef;
+
+use super::erased::{Bound, Erased};
+use super::{Error, Step, StepId};
+
+static NEXT_GRAPH: AtomicU64 = AtomicU64::new(1);
+
+/// A step's output, erased.
+pub(super) type Value = Arc<dyn Any + Send + Sync>;
+
+/// The outputs that are known, by the step's place in the graph.
+pub(super) type Outputs = HashMap<usize, Value>;
+
+/// Why one step comes before another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Edge {
+    /// The later one reads the earlier one's output.
+    Data,
+    /// Order only.
+    Order,
+}
+
+/// The output of a step that was added to a graph: what later steps hold to read it.
+pub struct Handle<T> {
+    graph: u64,
+    index: usize,
+    id: StepId,
+    output: PhantomData<fn() -> T>,
+}
+
+impl<T> Handle<T> {
+    /// The step's name.
+    pub fn id(&self) -> &StepId {
+        &self.id
+    }
+
+    pub(super) fn graph(&self) -> u64 {
+        self.graph
+    }
+
+    pub(super) fn index(&self) -> usize {
+        self.index
+    }
+}
+
+impl<T> Clone for Handle<T> {
+    fn clone(&self) -> Self {
+        Self {
+            graph: self.graph,
+            index: self.index,
+            id: self.id.clone(),
+            output: PhantomData,
+        }
+    }
+}
+
+impl<T> fmt::Debug for Handle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Handle").field(&self.id).finish()
+    }
+}
+
+/// Names a step of a graph: made from a handle or a [`StepId`].
+#[derive(Clone, Debug)]
+pub struct Key(KeyOf);
+
+#[derive(Clone, Debug)]
+enum KeyOf {
+    Handle {
+        graph: u64,
+        index: usize,
+        id: StepId,
+    },
+    Id(StepId),
+}
+
+impl<T> From<Handle<T>> for Key {
+    fn from(handle: Handle<T>) -> Self {
+        Self(KeyOf::Handle {
+            graph: handle.graph,
+            index: handle.index,
+            id: handle.id,
+        })
+    }
+}
+
+impl<T> From<&Handle<T>> for Key {
+    fn from(handle: &Handle<T>) -> Self {
+        handle.clone().into()
+    }
+}
+
+impl From<StepId> for Key {
+    fn from(id: StepId) -> Self {
+        Self(KeyOf::Id(id))
+    }
+}
+
+impl From<&StepId> for Key {
+    fn from(id: &StepId) -> Self {
+        id.clone().into()
+    }
+}
+
+impl From<&str> for Key {
+    fn from(id: &str) -> Self {
+        StepId::new(id).into()
+    }
+}
+
+/// Reads the values behind handles once they are known.
+pub(super) type Reader<V> = Box<dyn Fn(&Outputs) -> Option<V> + Send + Sync>;
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// What a step holds of earlier ones: nothing `()`, a handle, a list of handles, or a tuple of these.
+///
+/// The step's [`Step::Needs`] is then `()`, the output, a list of outputs, or a tuple of these.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not name the outputs of earlier steps",
+    note = "give `()`, `&Handle<A>`, `Vec<Handle<A>>`, `Option<Handle<A>>`, or a tuple of up to 8 of these"
+)]
+pub trait Needs: sealed::Sealed {
+    /// What is read behind the handles.
+    type Values: Send + Sync + 'static;
+
+    #[doc(hidden)]
+    fn wire(self, wiring: &mut Wiring) -> Wired<Self::Values>;
+}
+
+/// Collects the edges of a step that is being added.
+#[doc(hidden)]
+#[derive(Debug, Default)]
+pub struct Wiring {
+    keys: Vec<Key>,
+}
+
+/// How a step's needs are read.
+#[doc(hidden)]
+pub struct Wired<V>(Reader<V>);
+
+impl<V> fmt::Debug for Wired<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wired")
+    }
+}
+
+impl sealed::Sealed for () {}
+impl Needs for () {
+    type Values = ();
+
+    fn wire(self, _: &mut Wiring) -> Wired<()> {
+        Wired(Box::new(|_| Some(())))
+    }
+}
+
+impl<T> sealed::Sealed for Handle<T> {}
+impl<T: Clone + Send + Sync + 'static> Needs for Handle<T> {
+    type Values = T;
+
+    fn wire(self, wiring: &mut Wiring) -> Wired<T> {
+        let index = self.index;
+        wiring.keys.push(self.into());
+        Wired(Box::new(move |outputs| {
+            outputs.get(&index)?.downcast_ref::<T>().cloned()
+        }))
+    }
+}
+
+impl<T> sealed::Sealed for &Handle<T> {}
+impl<T: Clone + Send + Sync + 'static> Needs for &Handle<T> {
+    type Values = T;
+
+    fn wire(self, wiring: &mut Wiring) -> Wired<T> {
+        self.clone().wire(wiring)
+    }
+}
+
+impl<N> sealed::Sealed for Vec<N> {}
+impl<N: Needs> Needs for Vec<N> {
+    type Values = Vec<N::Values>;
+
+    fn wire(self, wiring: &mut Wiring) -> Wired<Self::Values> {
+        let readers: Vec<_> = self.into_iter().map(|needs| needs.wire(wiring).0).collect();
+        Wired(Box::new(move |outputs| {
+            readers.iter().map(|read| read(outputs)).collect()
+        }))
+    }
+}
+
+impl<N> sealed::Sealed for Option<N> {}
+impl<N: Needs> Needs for Option<N> {
+    type Values = Option<N::Values>;
+
+    fn wire(self, wiring: &mut Wiring) -> Wired<Self::Values> {
+        let reader = self.map(|needs| needs.wire(wiring).0);
+        Wired(Box::new(move |outputs| match &reader {
+            Some(read) => read(outputs).map(Some),
+            None => Some(None),
+        }))
+    }
+}
+
+macro_rules! tuple_of_needs {
+    ($($name:ident $place:tt),+) => {
+        impl<$($name),+> sealed::Sealed for ($($name,)+) {}
+        impl<$($name: Needs),+> Needs for ($($name,)+) {
+            type Values = ($($name::Values,)+);
+
+            fn wire(self, wiring: &mut Wiring) -> Wired<Self::Values> {
+                let readers = ($(self.$place.wire(wiring).0,)+);
+                Wired(Box::new(move |outputs| Some(($((readers.$place)(outputs)?,)+))))
+            }
+        }
+    };
+}
+tuple_of_needs!(A 0);
+tuple_of_needs!(A 0, B 1);
+tuple_of_needs!(A 0, B 1, C 2);
+tuple_of_needs!(A 0, B 1, C 2, D 3);
+tuple_of_needs!(A 0, B 1, C 2, D 3, E 4);
+tuple_of_needs!(A 0, B 1, C 2, D 3, E 4, F 5);
+tuple_of_needs!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
+tuple_of_needs!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
+
+/// The steps of a job and what each needs of the others.
+///
+/// ```
+/// use cloudboot::engine::{Context, Error, Graph, Observation, Step, StepId, async_trait};
+///
+/// struct Greeting;
+///
+/// #[async_trait]
+/// impl Step for Greeting {
+///     type Needs = ();
+///     type Output = String;
+///     fn id(&self) -> StepId { "greeting".into() }
+///     fn about(&self) -> String { "Find out how to greet".into() }
+///     async fn observe(&self, _: &(), _: &Context) -> Result<Observation<String>, Error> {
+///         Ok(Observation::Satisfied("hello".into()))
+///     }
+///     async fn apply(&self, _: &(), _: &Context) -> Result<(), Error> { Ok(()) }
+/// }
+///
+/// struct Greet(&'static str);
+///
+/// #[async_trait]
+/// impl Step for Greet {
+///     type Needs = String;
+///     type Output = ();
+///     fn id(&self) -> StepId { format!("greet.{}", self.0).into() }
+///     fn about(&self) -> String { format!("Greet {}", self.0) }
+///     async fn observe(&self, greeting: &String, _: &Context) -> Result<Observation<()>, Error> {
+///         Ok(if greeting == "hello" { Observation::Satisfied(()) } else { Observation::absent("not greeted") })
+///     }
+///     async fn apply(&self, _: &String, _: &Context) -> Result<(), Error> { Ok(()) }
+/// }
+///
+/// let mut graph = Graph::new();
+/// let greeting = graph.add(Greeting, ());
+/// let alice = graph.add(Greet("alice"), &greeting);
+/// let bob = graph.add(Greet("bob"), &greeting);
+/// graph.after(&bob, &alice);
+/// graph.check()?;
+/// # Ok::<(), Error>(())
+/// ```
+pub struct Graph {
+    id: u64,
+    steps: DiGraph<Arc<dyn Erased>, Edge>,
+    names: BTreeMap<StepId, usize>,
+    after: Vec<(Key, Key)>,
+    faults: Vec<String>,
+}
+
+impl fmt::Debug for Graph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Graph")
+            .field("steps", &self.names.keys())
+            .finish()
+    }
+}
+
+impl Default for Graph {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Graph {
+    /// A graph without steps.
+    pub fn new() -> Self {
+        Self {
+            id: NEXT_GRAPH.fetch_add(1, Ordering::Relaxed),
+            steps: DiGraph::new(),
+            names: BTreeMap::new(),
+            after: Vec::new(),
+            faults: Vec::new(),
+        }
+    }
+
+    /// Adds a step that reads what `needs` holds, and returns the handle to its output.
+    ///
+    /// What is wrong (a handle of another graph, a name twice) is told by [`check`](Self::check).
+    pub fn add<S, N>(&mut self, step: S, needs: N) -> Handle<S::Output>
+    where
+        S: Step,
+        N: Needs<Values = S::Needs>,
+    {
+        let id = step.id();
+        if !id.is_well_formed() {
+            self.faults.push(format!(
+                "`{id}` is not a step's name: letters, digits, '-' and '_' between dots"
+            ));
+        }
+        let mut wiring = Wiring::default();
+        let Wired(read) = needs.wire(&mut wiring);
+        let node = self.steps.add_node(Arc::new(Bound::new(step, read)));
+        if self.names.insert(id.clone(), node.index()).is_some() {
+            self.faults.push(format!("two steps are named `{id}`"));
+        }
+        for key in wiring.keys {
+            match self.find(&key) {
+                Ok(earlier) => {
+                    self.steps
+                        .update_edge(NodeIndex::new(earlier), node, Edge::Data);
+                }
+                Err(fault) => self.faults.push(format!("`{id}` reads {fault}")),
+            }
+        }
+        Handle {
+            graph: self.id,
+            index: node.index(),
+            id,
+            output: PhantomData,
+        }
+    }
+
+    /// Lets `later` begin only when `earlier` is done, without reading anything of it.
+    ///
+    /// The names are looked up by [`check`](Self::check), so that steps may be added in any order.
+    pub fn after(&mut self, later: impl Into<Key>, earlier: impl Into<Key>) {
+        self.after.push((later.into(), earlier.into()));
+    }
+
+    /// The names of all steps, in the order in which they were added.
+    pub fn ids(&self) -> Vec<StepId> {
+        self.steps.node_weights().map(|step| step.id()).collect()
+    }
+
+    /// How many steps there are.
+    pub fn len(&self) -> usize {
+        self.steps.node_count()
+    }
+
+    /// Whether there is no step.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Tells everything that is wrong with the graph at once: names twice or malformed, handles of
+    /// another graph, unknown names, cycles.
+    ///
+    /// # Errors
+    /// When something is wrong.
+    pub fn check(&self) -> Result<(), Error> {
+        self.build().map(drop)
+    }
+
+    fn find(&self, key: &Key) -> Result<usize, String> {
+        match &key.0 {
+            KeyOf::Handle { graph, index, .. } if *graph == self.id => Ok(*index),
+            KeyOf::Handle { id, .. } => Err(format!("`{id}` through a handle of another graph")),
+            KeyOf::Id(id) => self
+                .names
+                .get(id)
+                .copied()
+                .ok_or_else(|| format!("`{id}`, which is no step")),
+        }
+    }
+
+    /// The graph with all of its edges, checked.
+    pub(super) fn build(&self) -> Result<Built, Error> {
+        let mut faults = self.faults.clone();
+        let mut steps = self.steps.clone();
+        for (later, earlier) in &self.after {
+            match (self.find(later), self.find(earlier)) {
+                (Ok(later), Ok(earlier)) => {
+                    let (later, earlier) = (NodeIndex::new(later), NodeIndex::new(earlier));
+                    if steps.find_edge(earlier, later).is_none() {
+                        steps.add_edge(earlier, later, Edge::Order);
+                    }
+                }
+                (Err(fault), _) | (_, Err(fault)) => faults.push(format!("an order names {fault}")),
+            }
+        }
+        for cycle in tarjan_scc(&steps) {
+            let turns_on_itself = |node: &NodeIndex| steps.find_edge(*node, *node).is_some();
+            if cycle.len() > 1 || cycle.iter().any(turns_on_itself) {
+                let mut names: Vec<_> = cycle
+                    .iter()
+                    .filter_map(|node| steps.node_weight(*node))
+                    .map(|s| s.id())
+                    .collect();
+                names.sort();
+                let names: Vec<_> = names.iter().map(|id| format!("`{id}`")).collect();
+                faults.push(format!(
+                    "each of these waits for the others: {}",
+                    names.join(", ")
+                ));
+            }
+        }
+        if !faults.is_empty() {
+            return Err(
+                Error::terminal("check the graph of steps", faults.join("; "))
+                    .next("mend the program that builds the graph"),
+            );
+        }
+        let order = toposort(&steps, None)
+            .map_err(|_| Error::terminal("check the graph of steps", "it has a cycle"))?;
+        Ok(Built {
+            id: self.id,
+            order: order.into_iter().map(NodeIndex::index).collect(),
+            names: self.names.clone(),
+            steps,
+        })
+    }
+}
+
+/// A graph that was checked: nothing is missing and nothing turns on itself.
+pub(super) struct Built {
+    pub(super) id: u64,
+    /// Every step after what it needs.
+    pub(super) order: Vec<usize>,
+    names: BTreeMap<StepId, usize>,
+    steps: DiGraph<Arc<dyn Erased>, Edge>,
+}
+
+impl Built {
+    pub(super) fn step(&self, index: usize) -> &Arc<dyn Erased> {
+        &self.steps[NodeIndex::new(index)]
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.steps.node_count()
+    }
+
+    /// What comes before a step, and why.
+    pub(super) fn before(&self, index: usize) -> Vec<(usize, Edge)> {
+        let mut before: Vec<_> = self
+            .steps
+            .edges_directed(NodeIndex::new(index), Direction::Incoming)
+            .map(|edge| (edge.source().index(), *edge.weight()))
+            .collect();
+        before.sort_by_key(|(index, _)| *index);
+        before
+    }
+
+    /// The steps whose outputs a step reads.
+    pub(super) fn needs(&self, index: usize) -> Vec<usize> {
+        self.before(index)
+            .into_iter()
+            .filter(|(_, edge)| *edge == Edge::Data)
+            .map(|(i, _)| i)
+            .collect()
+    }
+
+    /// What comes after a step.
+    pub(super) fn dependants(&self, index: usize) -> Vec<usize> {
+        let mut after: Vec<_> = self
+            .steps
+            .neighbors_directed(NodeIndex::new(index), Direction::Outgoing)
+            .map(NodeIndex::index)
+            .collect();
+        after.sort_unstable();
+        after
+    }
+
+    /// The step and everything before it; over data only, or over order as well.
+    pub(super) fn closure(&self, index: usize, data_only: bool) -> BTreeSet<usize> {
+        let mut seen = BTreeSet::from([index]);
+        let mut todo = vec![index];
+        while let Some(index) = todo.pop() {
+            for (before, edge) in self.before(index) {
+                if (!data_only || edge == Edge::Data) && seen.insert(before) {
+                    todo.push(before);
+                }
+            }
+        }
+        seen
+    }
+
+    /// The step of that name.
+    pub(super) fn find(&self, id: &StepId) -> Result<usize, Error> {
+        self.names.get(id).copied().ok_or_else(|| {
+            let known: Vec<_> = self.names.keys().map(ToString::to_string).collect();
+            let nearest = nearest(id.as_str(), &known);
+            Error::terminal(
+                format!("find the step `{id}`"),
+                "there is no step of that name",
+            )
+            .next(match nearest {
+                Some(nearest) => format!(
+                    "did you mean `{nearest}`? The steps are: {}",
+                    known.join(", ")
+                ),
+                None => format!("the steps are: {}", known.join(", ")),
+            })
+        })
+    }
+}
+
+/// The known name that is nearest to what was written, if any is near.
+fn nearest<'a>(written: &str, known: &'a [String]) -> Option<&'a str> {
+    let near = |name: &str| {
+        let last = name.rsplit('.').next() == Some(written);
+        if last || name.starts_with(written) || written.starts_with(name) {
+            0
+        } else {
+            distance(written, name)
+        }
+    };
+    known
+        .iter()
+        .map(|name| (near(name), name.as_str()))
+        .min()
+        .filter(|(distance, _)| *distance <= 1 + written.len() / 3)
+        .map(|(_, name)| name)
+}
+
+/// How many letters must be inserted, left out or changed to come from one word to the other.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut corner = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let changed = corner + usize::from(x != *y);
+            corner = row[j + 1];
+            row[j + 1] = changed.min(corner + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
