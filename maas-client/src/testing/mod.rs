@@ -1,0 +1,1 @@
+//! A fake region over real sockets.

@@ -1,0 +1,437 @@
+//! Waiting: what an observation means, and loops that make one call a round.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::api::{EventParams, Machines, ResultParams};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::SystemId;
+use crate::model::{BootResource, Machine, NodeStatus, RackImageStatus, RackImages};
+use crate::{Client, MachineFilter};
+
+/// What a machine is waited to become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MachineGoal {
+    /// It exists in any state.
+    Known,
+    /// Commissioned and free.
+    Ready,
+    /// Deployed.
+    Deployed,
+    /// Given back: Ready again, or gone because it was composed on demand.
+    Released,
+    /// Any state given.
+    Status(NodeStatus),
+    /// Deleted.
+    Gone,
+}
+
+/// What an observation of a machine means for a goal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Judgement {
+    /// The goal is reached.
+    Reached,
+    /// It may still come; the text says what the machine is doing.
+    Pending(String),
+    /// It cannot come any more without somebody doing something; the text says why.
+    Failed(String),
+}
+
+impl MachineGoal {
+    /// Judges one observation; `None` is a machine that the list did not hold.
+    pub fn judge(self, machine: Option<&Machine>) -> Judgement {
+        use NodeStatus as S;
+        let Some(machine) = machine else {
+            return match self {
+                Self::Gone | Self::Released => Judgement::Reached,
+                Self::Known => Judgement::Pending("not there yet".to_owned()),
+                _ => Judgement::Failed("the machine is gone from MAAS".to_owned()),
+            };
+        };
+        let status = machine.status;
+        let said = |m: &Machine| {
+            let message = m.status_message.trim();
+            if message.is_empty() || message == status.to_string() {
+                status.to_string()
+            } else {
+                format!("{status}: {message}")
+            }
+        };
+        let reached = match self {
+            Self::Known => true,
+            Self::Ready | Self::Released => status == S::Ready,
+            Self::Deployed => status == S::Deployed,
+            Self::Status(wanted) => status == wanted,
+            Self::Gone => false,
+        };
+        if reached {
+            return Judgement::Reached;
+        }
+        let failed = status.is_failed()
+            || match self {
+                // Commissioning that was aborted, or never started, ends where it began.
+                Self::Ready => matches!(status, S::Deployed | S::Allocated | S::Deploying),
+                Self::Deployed => {
+                    matches!(status, S::New | S::Ready | S::Releasing | S::Commissioning)
+                }
+                _ => false,
+            };
+        if failed && self != Self::Gone {
+            Judgement::Failed(said(machine))
+        } else {
+            Judgement::Pending(said(machine))
+        }
+    }
+}
+
+/// How long to wait, and how often to look.
+#[derive(Clone, Copy, Debug)]
+pub struct WaitLimits {
+    /// In all.
+    pub total: Duration,
+    /// Without any change of what is observed.
+    pub stall: Duration,
+    /// Between two looks.
+    pub interval: Duration,
+}
+
+impl WaitLimits {
+    /// So long in all, with no limit of its own for standing still, looking every two seconds.
+    pub const fn within(total: Duration) -> Self {
+        Self {
+            total,
+            stall: total,
+            interval: Duration::from_secs(2),
+        }
+    }
+
+    /// Gives up when nothing changes for so long.
+    #[must_use]
+    pub const fn stall(mut self, stall: Duration) -> Self {
+        self.stall = stall;
+        self
+    }
+
+    /// Looks so often.
+    #[must_use]
+    pub const fn every(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+}
+
+/// Watches one wait: tells when it has taken too long, or stands still.
+struct Watch {
+    limits: WaitLimits,
+    began: Instant,
+    changed: Instant,
+    last: String,
+}
+
+impl Watch {
+    fn new(limits: WaitLimits) -> Self {
+        let now = Instant::now();
+        Self {
+            limits,
+            began: now,
+            changed: now,
+            last: String::new(),
+        }
+    }
+
+    /// Notes an observation and sleeps until the next; an error when a limit is passed.
+    async fn next(&mut self, what: &str, seen: String) -> Result<()> {
+        if seen != self.last {
+            self.last = seen;
+            self.changed = Instant::now();
+        }
+        if self.began.elapsed() >= self.limits.total {
+            return Err(Error::new(
+                ErrorKind::Deadline,
+                what,
+                format!(
+                    "not done within {:?}; last seen: {}",
+                    self.limits.total, self.last
+                ),
+            ));
+        }
+        if self.changed.elapsed() >= self.limits.stall {
+            return Err(Error::new(
+                ErrorKind::Deadline,
+                what,
+                format!(
+                    "nothing has changed for {:?}; last seen: {}",
+                    self.limits.stall, self.last
+                ),
+            ));
+        }
+        let left = self.limits.total.saturating_sub(self.began.elapsed());
+        tokio::time::sleep(self.limits.interval.min(left)).await;
+        Ok(())
+    }
+}
+
+impl Machines {
+    /// Waits until every machine of `ids` has reached the goal, with one list call a round, and gives
+    /// them as they were then (those that are gone are missing).
+    ///
+    /// Failures of a look that are retryable are looked past.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Failed`] at once when one can no longer reach it, with the scripts that failed and the
+    /// last events; [`ErrorKind::Deadline`] with what was last seen.
+    pub async fn wait(
+        &self,
+        ids: &[SystemId],
+        goal: MachineGoal,
+        limits: WaitLimits,
+    ) -> Result<Vec<Machine>> {
+        let what = format!("wait for {} machine(s) to be {goal:?}", ids.len());
+        // An address line holds only so much: for many machines the whole list is cheaper than its filter.
+        let filter = if ids.len() <= 50 {
+            MachineFilter::new().id(ids.to_vec())
+        } else {
+            MachineFilter::new()
+        };
+        let mut watch = Watch::new(limits);
+        loop {
+            let seen = match self.list(&filter).await {
+                Ok(machines) => {
+                    let found: BTreeMap<&SystemId, &Machine> =
+                        machines.iter().map(|m| (&m.system_id, m)).collect();
+                    let mut pending = Vec::new();
+                    for id in ids {
+                        match goal.judge(found.get(id).copied()) {
+                            Judgement::Reached => {}
+                            Judgement::Pending(doing) => pending.push(format!("{id} {doing}")),
+                            Judgement::Failed(why) => {
+                                return Err(self
+                                    .0
+                                    .failure(&what, id, found.get(id).copied(), &why)
+                                    .await);
+                            }
+                        }
+                    }
+                    if pending.is_empty() {
+                        return Ok(machines
+                            .into_iter()
+                            .filter(|m| ids.contains(&m.system_id))
+                            .collect());
+                    }
+                    pending.join(", ")
+                }
+                Err(error) if error.is_retryable() => format!("MAAS does not answer: {error}"),
+                Err(error) => return Err(error),
+            };
+            watch.next(&what, seen).await?;
+        }
+    }
+}
+
+impl Client {
+    /// The error for a machine that failed, with what MAAS knows of why.
+    async fn failure(
+        &self,
+        what: &str,
+        id: &SystemId,
+        machine: Option<&Machine>,
+        why: &str,
+    ) -> Error {
+        let mut message = match machine {
+            Some(m) => format!("{} ({id}) is {why}", m.hostname),
+            None => format!("{id}: {why}"),
+        };
+        let set = match machine.map(|m| m.status) {
+            Some(NodeStatus::FailedTesting) => Some("current-testing"),
+            Some(NodeStatus::FailedDeployment) => Some("current-installation"),
+            Some(NodeStatus::FailedCommissioning) => Some("current-commissioning"),
+            _ => None,
+        };
+        if let Some(set) = set
+            && let Ok(set) = self.results().read(id, set, &ResultParams::new()).await
+        {
+            let failed: Vec<String> = set
+                .failures()
+                .map(|r| format!("{} {}", r.name, r.status_name))
+                .collect();
+            if !failed.is_empty() {
+                message.push_str(&format!("; scripts: {}", failed.join(", ")));
+            }
+        }
+        if let Ok(events) = self
+            .events()
+            .query(&EventParams::new().id(vec![id.clone()]).limit(5u32))
+            .await
+            && !events.events.is_empty()
+        {
+            let lines: Vec<String> = events
+                .events
+                .iter()
+                .map(|e| format!("{} {} {}", e.created, e.r#type, e.description))
+                .collect();
+            message.push_str(&format!("; last events: {}", lines.join(" | ")));
+        }
+        Error::new(ErrorKind::Failed, what, message)
+    }
+}
+
+/// What is known of an import in one round.
+#[derive(Clone, Debug)]
+pub struct ImportObservation {
+    /// Whether the region says that it imports.
+    pub importing: bool,
+    /// What the region has.
+    pub resources: Vec<BootResource>,
+    /// What each rack has.
+    pub racks: Vec<(SystemId, RackImages)>,
+}
+
+/// An image that is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedImage {
+    /// Operating system and release, such as `ubuntu/jammy`.
+    pub name: String,
+    /// Architecture, such as `amd64`.
+    pub architecture: String,
+}
+
+impl WantedImage {
+    /// A release of Ubuntu.
+    pub fn ubuntu(release: &str, architecture: &str) -> Self {
+        Self {
+            name: format!("ubuntu/{release}"),
+            architecture: architecture.to_owned(),
+        }
+    }
+}
+
+impl ImportObservation {
+    /// Looks: whether the region imports, its list, and every rack's.
+    pub async fn look(client: &Client) -> Result<Self> {
+        let importing = client.boot_resources().is_importing().await?;
+        let resources = client.boot_resources().list().await?;
+        let mut racks = Vec::new();
+        for rack in client.racks().list().await? {
+            let images = client.racks().list_boot_images(&rack.system_id).await?;
+            racks.push((rack.system_id, images));
+        }
+        Ok(Self {
+            importing,
+            resources,
+            racks,
+        })
+    }
+
+    /// Judges it: an import is done when the region has every wanted image, imports no more, and some
+    /// connected rack has them all with status `synced`. It failed when the region imports no more and an
+    /// image is missing; the caller should have seen it importing first, or waited a moment after starting it.
+    pub fn judge(&self, wanted: &[WantedImage]) -> Judgement {
+        let missing: Vec<String> = wanted
+            .iter()
+            .filter(|w| {
+                !self.resources.iter().any(|r| {
+                    r.name == w.name && r.architecture.split('/').next() == Some(&w.architecture)
+                })
+            })
+            .map(|w| format!("{} {}", w.name, w.architecture))
+            .collect();
+        if self.importing {
+            return Judgement::Pending(format!(
+                "the region imports; {} of {} images there",
+                wanted.len() - missing.len(),
+                wanted.len()
+            ));
+        }
+        if !missing.is_empty() {
+            return Judgement::Failed(format!(
+                "the import has ended without {}",
+                missing.join(", ")
+            ));
+        }
+        let has_all = |images: &RackImages| {
+            wanted.iter().all(|w| {
+                images
+                    .images
+                    .iter()
+                    .any(|i| i.name == w.name && i.architecture == w.architecture)
+            })
+        };
+        if self
+            .racks
+            .iter()
+            .any(|(_, i)| i.connected && i.status == RackImageStatus::Synced && has_all(i))
+        {
+            return Judgement::Reached;
+        }
+        let racks: Vec<String> = self
+            .racks
+            .iter()
+            .map(|(id, i)| {
+                format!(
+                    "{id} {}{}",
+                    i.status,
+                    if i.connected { "" } else { " (not connected)" }
+                )
+            })
+            .collect();
+        Judgement::Pending(if racks.is_empty() {
+            "no rack controller".to_owned()
+        } else {
+            format!("racks: {}", racks.join(", "))
+        })
+    }
+
+    /// How much is there, for progress: it grows while an import moves on.
+    pub fn progress(&self) -> String {
+        let images: usize = self.racks.iter().map(|(_, i)| i.images.len()).sum();
+        format!(
+            "{} resources, {images} images on racks",
+            self.resources.len()
+        )
+    }
+}
+
+impl Client {
+    /// Waits until the wanted images are imported and synced on a rack.
+    ///
+    /// An import that has not begun yet looks like one that has failed: for the first `grace` an ended
+    /// import with images missing is waited on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Failed`] when the import ended without them; [`ErrorKind::Deadline`] when it takes too
+    /// long or nothing grows any more.
+    pub async fn wait_for_images(
+        &self,
+        wanted: &[WantedImage],
+        grace: Duration,
+        limits: WaitLimits,
+    ) -> Result<()> {
+        let what = "wait for the images";
+        let began = Instant::now();
+        let mut begun = false;
+        let mut watch = Watch::new(limits);
+        loop {
+            let seen = match ImportObservation::look(self).await {
+                Ok(look) => {
+                    begun |= look.importing;
+                    match look.judge(wanted) {
+                        Judgement::Reached => return Ok(()),
+                        Judgement::Pending(doing) => format!("{doing} ({})", look.progress()),
+                        Judgement::Failed(why) if begun || began.elapsed() >= grace => {
+                            return Err(Error::new(ErrorKind::Failed, what, why)
+                                .with_hint("look at the region's log: one source that cannot be read fails the whole import"));
+                        }
+                        Judgement::Failed(why) => why,
+                    }
+                }
+                Err(error) if error.is_retryable() => format!("MAAS does not answer: {error}"),
+                Err(error) => return Err(error),
+            };
+            watch.next(what, seen).await?;
+        }
+    }
+}
