@@ -1,0 +1,12 @@
+//! The sans-I/O core: time, randomness and datagrams are passed in; datagrams, events and the next deadline are taken out. Nothing waits.
+
+mod handshake;
+mod rtt;
+mod session;
+mod timing;
+mod workarounds;
+
+pub use rtt::Rtt;
+pub use session::{Event, Failure, Request, RequestId, Session, SessionConfig};
+pub use timing::Timing;
+pub use workarounds::Workarounds;

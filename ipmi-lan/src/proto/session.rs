@@ -1,0 +1,880 @@
+//! One BMC's session: its queue, its clock, its retransmissions. The handshake is in `handshake`.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use secrecy::ExposeSecret;
+
+use super::handshake::Handshake;
+use super::rtt::Rtt;
+use super::{Timing, Workarounds};
+use crate::credentials::{Credentials, Privilege, Protocol};
+use crate::error::{Error, ErrorKind};
+use crate::wire::crypto::{CipherSuite, SessionKeys};
+use crate::wire::message::{NETFN_APP, RequestMessage, ResponseMessage};
+use crate::wire::v2::{Packet, PayloadType, seal};
+use crate::wire::window::Window;
+use crate::wire::{Class, classify};
+
+const SET_SESSION_PRIVILEGE: u8 = 0x3b;
+const CLOSE_SESSION: u8 = 0x3c;
+const INSUFFICIENT_PRIVILEGE: u8 = 0xd4;
+
+/// What a session is opened with.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SessionConfig {
+    /// Who we are.
+    pub credentials: Credentials,
+    /// Which protocol.
+    pub protocol: Protocol,
+    /// The suites that are offered, the best first.
+    pub suites: Vec<CipherSuite>,
+    /// What to tolerate.
+    pub workarounds: Workarounds,
+    /// How long to wait.
+    pub timing: Timing,
+}
+
+impl SessionConfig {
+    /// RMCP+ with suite 17, then 3.
+    #[must_use]
+    pub fn new(credentials: Credentials) -> Self {
+        Self {
+            credentials,
+            protocol: Protocol::V2,
+            suites: vec![CipherSuite::S17, CipherSuite::S3],
+            workarounds: Workarounds::default(),
+            timing: Timing::default(),
+        }
+    }
+
+    pub(super) fn password(&self) -> &[u8] {
+        let password = self.credentials.password.expose_secret().as_bytes();
+        if self.workarounds.short_password {
+            &password[..password.len().min(16)]
+        } else {
+            password
+        }
+    }
+
+    pub(super) fn kg_or_password(&self) -> &[u8] {
+        match &self.credentials.kg {
+            Some(kg) if !kg.expose_secret().is_empty() => kg.expose_secret(),
+            _ => self.password(),
+        }
+    }
+
+    /// Checks the lengths that the protocol allows.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let too_long = |what: &str, is: usize, most: usize| {
+            Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("{what} is {is} bytes long, at most {most} are possible"),
+            ))
+        };
+        let password = self.credentials.password.expose_secret().len();
+        let most = if self.protocol == Protocol::V15 {
+            16
+        } else {
+            20
+        };
+        if self.credentials.user.len() > 16 {
+            return too_long("the user's name", self.credentials.user.len(), 16);
+        }
+        if password > most {
+            return too_long("the password", password, most);
+        }
+        if let Some(kg) = &self.credentials.kg
+            && kg.expose_secret().len() > 20
+        {
+            return too_long("K_G", kg.expose_secret().len(), 20);
+        }
+        if self.suites.is_empty() {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "no cipher suite is offered",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Names a request towards the core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(
+    /// Any number that the caller does not use twice.
+    pub u64,
+);
+
+/// A request that is to be sent in the session.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Its name towards the core.
+    pub id: RequestId,
+    /// Its name in errors.
+    pub name: &'static str,
+    /// The network function.
+    pub net_fn: u8,
+    /// The logical unit.
+    pub lun: u8,
+    /// The command.
+    pub code: u8,
+    /// Its data.
+    pub data: Vec<u8>,
+    /// The least privilege.
+    pub privilege: Privilege,
+    /// May it be carried out twice?
+    pub idempotent: bool,
+    /// When it fails.
+    pub deadline: Instant,
+}
+
+/// Why a request failed; it can be given to several.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// The kind.
+    pub kind: ErrorKind,
+    /// What came back.
+    pub detail: String,
+    /// The bytes, if the protocol was broken.
+    pub bytes: Vec<u8>,
+    /// It may have been acted upon.
+    pub unclear: bool,
+}
+
+impl Failure {
+    pub(super) fn new(kind: ErrorKind, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+            bytes: Vec::new(),
+            unclear: false,
+        }
+    }
+
+    pub(super) fn protocol(detail: impl Into<String>, bytes: &[u8]) -> Self {
+        Self {
+            kind: ErrorKind::Protocol,
+            detail: detail.into(),
+            bytes: bytes.to_vec(),
+            unclear: false,
+        }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        let error = match failure.kind {
+            ErrorKind::Protocol => Self::protocol(failure.detail, &failure.bytes),
+            kind => Self::new(kind, failure.detail),
+        };
+        error.unclear(failure.unclear)
+    }
+}
+
+/// What the core has to tell.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A request was answered, with this completion code and data.
+    Answered {
+        /// Which.
+        id: RequestId,
+        /// The completion code.
+        completion: u8,
+        /// The data after it.
+        data: Vec<u8>,
+    },
+    /// A request failed.
+    Failed {
+        /// Which.
+        id: RequestId,
+        /// Why.
+        failure: Failure,
+    },
+    /// A session was opened, with this suite.
+    Opened(CipherSuite),
+    /// The session is closed, or given up: nothing of it is left at the BMC that we could close.
+    Closed,
+    /// A payload that is not an IPMI message arrived in the session (serial over LAN).
+    Payload(PayloadType, Vec<u8>),
+}
+
+#[derive(Debug, Clone)]
+enum Work {
+    Request(Request),
+    SetPrivilege(Privilege),
+    Close,
+}
+
+struct InFlight {
+    work: Work,
+    name: &'static str,
+    net_fn: u8,
+    code: u8,
+    rq_seq: u8,
+    message: Vec<u8>,
+    datagram: Vec<u8>,
+    repeat_identically: bool,
+    sent: u32,
+    first: Instant,
+    again: Instant,
+}
+
+pub(super) struct Active {
+    pub(super) keys: SessionKeys,
+    pub(super) managed: u32,
+    pub(super) console: u32,
+    out_seq: u32,
+    window: Window,
+    privilege: Privilege,
+}
+
+impl Active {
+    pub(super) fn new(keys: SessionKeys, managed: u32, console: u32) -> Self {
+        // Any step forward is taken: the packet's authentication code is what protects us, and BMCs skip numbers.
+        let window = Window::new(32, u32::MAX / 2);
+        Self {
+            keys,
+            managed,
+            console,
+            out_seq: 0,
+            window,
+            privilege: Privilege::User,
+        }
+    }
+
+    pub(super) fn seal(
+        &mut self,
+        payload_type: PayloadType,
+        payload: &[u8],
+        iv: [u8; 16],
+    ) -> Vec<u8> {
+        self.out_seq = self.out_seq.wrapping_add(1).max(1);
+        seal(
+            &self.keys,
+            payload_type,
+            self.managed,
+            self.out_seq,
+            payload,
+            iv,
+        )
+    }
+}
+
+pub(super) enum State {
+    Idle,
+    Opening(Box<Handshake>),
+    Active(Box<Active>),
+    BackOff(Instant),
+}
+
+/// The state machine of one BMC's session. It opens when the first request comes, and again when it was lost.
+pub struct Session {
+    pub(super) config: SessionConfig,
+    pub(super) random: Box<dyn FnMut(&mut [u8]) + Send>,
+    pub(super) state: State,
+    pub(super) queue: VecDeque<Request>,
+    in_flight: Option<InFlight>,
+    pub(super) out: VecDeque<Vec<u8>>,
+    pub(super) events: VecDeque<Event>,
+    pub(super) rtt: Rtt,
+    pub(super) suite: usize,
+    pub(super) refused: Vec<(CipherSuite, u8)>,
+    pub(super) no_slot: bool,
+    pub(super) backoffs: u32,
+    pub(super) tag: u8,
+    rq_seq: u8,
+    pub(super) heard: Option<Instant>,
+    pub(super) last_sent: &'static str,
+    pub(super) transmissions: u32,
+    last_work: Instant,
+    closing: bool,
+    pub(super) wanted_until: Instant,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::Idle => "idle",
+            State::Opening(_) => "opening",
+            State::Active(_) => "active",
+            State::BackOff(_) => "backing off",
+        };
+        f.debug_struct("Session")
+            .field("state", &state)
+            .field("queued", &self.queue.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// A session that is not open yet. `random` fills bytes: random numbers, session ids, initialisation vectors.
+    pub fn new(
+        config: SessionConfig,
+        now: Instant,
+        random: Box<dyn FnMut(&mut [u8]) + Send>,
+    ) -> Self {
+        Self {
+            config,
+            random,
+            state: State::Idle,
+            queue: VecDeque::new(),
+            in_flight: None,
+            out: VecDeque::new(),
+            events: VecDeque::new(),
+            rtt: Rtt::default(),
+            suite: 0,
+            refused: Vec::new(),
+            no_slot: false,
+            backoffs: 0,
+            tag: 0,
+            rq_seq: 0,
+            heard: None,
+            last_sent: "nothing",
+            transmissions: 0,
+            last_work: now,
+            closing: false,
+            wanted_until: now,
+        }
+    }
+
+    /// Takes a request; [`Event::Answered`] or [`Event::Failed`] follows exactly once, unless it is [cancelled](Self::cancel).
+    pub fn request(&mut self, now: Instant, request: Request) {
+        self.wanted_until = self.wanted_until.max(request.deadline);
+        self.last_work = now;
+        if !matches!(
+            self.in_flight,
+            Some(InFlight {
+                work: Work::Close,
+                ..
+            })
+        ) {
+            self.closing = false;
+        }
+        self.queue.push_back(request);
+        self.drive(now);
+    }
+
+    /// Forgets a request; nothing more is said about it. A handshake that is under way goes on, so that its session can be closed.
+    pub fn cancel(&mut self, now: Instant, id: RequestId) {
+        self.queue.retain(|request| request.id != id);
+        if matches!(&self.in_flight, Some(InFlight { work: Work::Request(request), .. }) if request.id == id)
+        {
+            self.in_flight = None;
+        }
+        self.drive(now);
+    }
+
+    /// Closes the session once the queue is empty; [`Event::Closed`] follows.
+    pub fn close(&mut self, now: Instant) {
+        self.closing = true;
+        self.drive(now);
+    }
+
+    /// Is there nothing open, nothing being opened, and nothing to do?
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        matches!(self.state, State::Idle) && self.queue.is_empty() && self.in_flight.is_none()
+    }
+
+    /// Is a session open?
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        matches!(self.state, State::Active(_))
+    }
+
+    /// The suite of the open session.
+    #[must_use]
+    pub fn cipher_suite(&self) -> Option<CipherSuite> {
+        match &self.state {
+            State::Active(active) => Some(active.keys.suite()),
+            _ => None,
+        }
+    }
+
+    /// Begins with this suite if it is among the offered ones: what worked the last time.
+    pub fn prefer(&mut self, suite: CipherSuite) {
+        if let Some(at) = self.config.suites.iter().position(|s| *s == suite) {
+            self.suite = at;
+        }
+    }
+
+    /// The smoothed round-trip time, once known.
+    #[must_use]
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.rtt.smoothed()
+    }
+
+    /// The next datagram to send.
+    pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        self.out.pop_front()
+    }
+
+    /// The next thing to tell.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called, at the latest.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let state = match &self.state {
+            State::Idle => None,
+            State::Opening(handshake) => Some(handshake.again),
+            State::BackOff(until) => Some(*until),
+            State::Active(_) if self.in_flight.is_none() => Some(
+                self.last_work
+                    + self
+                        .config
+                        .timing
+                        .keepalive
+                        .unwrap_or(self.config.timing.idle),
+            ),
+            State::Active(_) => None,
+        };
+        let in_flight = self.in_flight.as_ref().map(|f| f.again);
+        [state, in_flight, self.next_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let current = match &self.in_flight {
+            Some(InFlight {
+                work: Work::Request(request),
+                ..
+            }) => Some(request.deadline),
+            _ => None,
+        };
+        self.queue.iter().map(|r| r.deadline).chain(current).min()
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.expire(now);
+        match &self.state {
+            State::Opening(handshake) if handshake.again <= now => self.repeat_handshake(now),
+            State::BackOff(until) if *until <= now => {
+                self.state = State::Idle;
+            }
+            State::Active(_) if self.in_flight.is_none() && self.queue.is_empty() => self.idle(now),
+            _ => {}
+        }
+        if self.in_flight.as_ref().is_some_and(|f| f.again <= now) {
+            self.repeat(now);
+        }
+        self.drive(now);
+    }
+
+    /// A datagram came from the BMC's address. False if it is not for this session.
+    pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) -> bool {
+        let mine = match classify(datagram) {
+            Class::V2 => self.handle_v2(now, datagram),
+            _ => false,
+        };
+        if mine {
+            self.heard = Some(now);
+            self.drive(now);
+        }
+        mine
+    }
+
+    fn handle_v2(&mut self, now: Instant, datagram: &[u8]) -> bool {
+        let Ok(packet) = Packet::parse(datagram) else {
+            return false;
+        };
+        match packet.payload_type {
+            PayloadType::OpenResponse | PayloadType::Rakp2 | PayloadType::Rakp4 => {
+                self.handle_handshake(now, &packet)
+            }
+            _ => self.handle_session(now, &packet),
+        }
+    }
+
+    fn handle_session(&mut self, now: Instant, packet: &Packet<'_>) -> bool {
+        let State::Active(active) = &mut self.state else {
+            return false;
+        };
+        let right_id = packet.session == active.console
+            || (packet.session == 0 && self.config.workarounds.id_zero);
+        if !right_id {
+            return false;
+        }
+        // Suites without integrity have nothing that protects the number; zero there means "not counted".
+        let counted = packet.seq != 0;
+        if counted && !active.window.allows(packet.seq) {
+            return true;
+        }
+        let Ok(payload) = packet.open(&active.keys) else {
+            return false;
+        };
+        if counted {
+            active.window.accept(packet.seq);
+        }
+        if packet.payload_type != PayloadType::Ipmi {
+            self.events
+                .push_back(Event::Payload(packet.payload_type, payload));
+            return true;
+        }
+        let Ok(response) = ResponseMessage::decode(&payload, !self.config.workarounds.no_checksums)
+        else {
+            return true;
+        };
+        self.handle_response(now, &response);
+        true
+    }
+
+    fn handle_response(&mut self, now: Instant, response: &ResponseMessage<'_>) {
+        let Some(flight) = &self.in_flight else {
+            return;
+        };
+        let matches = response.seq == flight.rq_seq
+            && response.command == flight.code
+            && response.net_fn == flight.net_fn | 1;
+        if !matches {
+            return;
+        }
+        let Some(flight) = self.in_flight.take() else {
+            return;
+        };
+        if flight.sent == 1 {
+            self.rtt.sample(now.saturating_duration_since(flight.first));
+        }
+        self.last_work = now;
+        match flight.work {
+            Work::Close => self.gone(),
+            Work::SetPrivilege(wanted) => self.privilege_answered(wanted, response),
+            Work::Request(request) => self.answered(request, response),
+        }
+    }
+
+    fn answered(&mut self, request: Request, response: &ResponseMessage<'_>) {
+        let wanted = self.config.credentials.privilege;
+        if response.completion == INSUFFICIENT_PRIVILEGE
+            && let State::Active(active) = &mut self.state
+            && active.privilege < wanted
+        {
+            // The BMC wants more than the table says: raise the session and ask again.
+            self.queue.push_front(Request {
+                privilege: wanted,
+                ..request
+            });
+            return;
+        }
+        self.events.push_back(Event::Answered {
+            id: request.id,
+            completion: response.completion,
+            data: response.data.to_vec(),
+        });
+    }
+
+    fn privilege_answered(&mut self, wanted: Privilege, response: &ResponseMessage<'_>) {
+        let State::Active(active) = &mut self.state else {
+            return;
+        };
+        if response.completion == 0 {
+            active.privilege = response
+                .data
+                .first()
+                .and_then(|p| Privilege::from_code(*p))
+                .unwrap_or(wanted)
+                .max(wanted);
+            return;
+        }
+        // Refused: what needs it fails; the rest of the queue goes on at the privilege that the session has.
+        let meaning = match response.completion {
+            0x80 => "that privilege is not available to this user",
+            0x81 => "that privilege exceeds the user's or the channel's limit",
+            0x82 => "user-level authentication cannot be disabled",
+            other => crate::error::completion_meaning(other),
+        };
+        let detail = format!(
+            "Set Session Privilege Level ({wanted}) was refused with {:02x}h, {meaning}",
+            response.completion
+        );
+        let has = active.privilege;
+        let (fail, keep): (VecDeque<_>, VecDeque<_>) =
+            self.queue.drain(..).partition(|r| r.privilege > has);
+        self.queue = keep;
+        for request in fail {
+            let failure = Failure::new(ErrorKind::Privilege, detail.clone());
+            self.events.push_back(Event::Failed {
+                id: request.id,
+                failure,
+            });
+        }
+    }
+
+    fn idle(&mut self, now: Instant) {
+        let waited = now.saturating_duration_since(self.last_work);
+        match self.config.timing.keepalive {
+            Some(every) if waited >= every => {
+                if let State::Active(active) = &self.state {
+                    let privilege = active.privilege;
+                    self.start(now, Work::SetPrivilege(privilege));
+                }
+            }
+            None if waited >= self.config.timing.idle => self.closing = true,
+            _ => {}
+        }
+    }
+
+    /// Fails what is past its deadline, with the reason that the present state gives.
+    fn expire(&mut self, now: Instant) {
+        if let Some(InFlight {
+            work: Work::Request(request),
+            sent,
+            ..
+        }) = &self.in_flight
+            && request.deadline <= now
+        {
+            let (id, unclear) = (request.id, !request.idempotent);
+            let mut failure = self.timed_out(request.name, *sent);
+            failure.unclear = unclear;
+            self.in_flight = None;
+            self.events.push_back(Event::Failed { id, failure });
+            // It fell silent: the session is not trusted with the next request.
+            self.lose();
+        }
+        let mut at = 0;
+        while at < self.queue.len() {
+            if self.queue[at].deadline > now {
+                at += 1;
+            } else if let Some(request) = self.queue.remove(at) {
+                let failure = self.timed_out(self.last_sent, self.transmissions);
+                self.events.push_back(Event::Failed {
+                    id: request.id,
+                    failure,
+                });
+            }
+        }
+    }
+
+    fn timed_out(&self, last: &str, sent: u32) -> Failure {
+        if self.no_slot && !matches!(self.state, State::Active(_)) {
+            let detail = "the BMC refused with `insufficient resources to create a session` (01h) until the deadline";
+            return Failure::new(ErrorKind::NoFreeSession, detail);
+        }
+        let times = if sent == 1 {
+            "once".to_owned()
+        } else {
+            format!("{sent} times")
+        };
+        match self.heard {
+            None => Failure::new(
+                ErrorKind::Unreachable,
+                format!("nothing came back; {last} was sent {times}"),
+            ),
+            Some(_) => Failure::new(
+                ErrorKind::TimedOut,
+                format!("the BMC fell silent; last sent: {last}, {times}"),
+            ),
+        }
+    }
+
+    /// The session is gone at the BMC, or about to be.
+    fn gone(&mut self) {
+        self.state = State::Idle;
+        self.closing = false;
+        self.events.push_back(Event::Closed);
+    }
+
+    /// Takes the session for lost: frees its slot by a Close that nobody waits for, and opens anew when there is work.
+    fn lose(&mut self) {
+        self.blind_close();
+        self.state = State::Idle;
+        self.in_flight = None;
+    }
+
+    pub(super) fn blind_close(&mut self) {
+        let iv = self.iv();
+        if let State::Active(active) = &mut self.state {
+            let id = active.managed.to_le_bytes();
+            let message = RequestMessage::to_bmc(NETFN_APP, 0, 0, CLOSE_SESSION, &id).encode();
+            let datagram = active.seal(PayloadType::Ipmi, &message, iv);
+            self.out.push_back(datagram);
+        }
+    }
+
+    pub(super) fn iv(&mut self) -> [u8; 16] {
+        let mut iv = [0; 16];
+        (self.random)(&mut iv);
+        iv
+    }
+
+    /// Sends a payload other than an IPMI message in the open session (serial over LAN). False if none is open.
+    pub fn send_payload(&mut self, payload_type: PayloadType, payload: &[u8]) -> bool {
+        let iv = self.iv();
+        let State::Active(active) = &mut self.state else {
+            return false;
+        };
+        let datagram = active.seal(payload_type, payload, iv);
+        self.out.push_back(datagram);
+        true
+    }
+
+    /// The operating system cannot reach the BMC: everything that waits fails at once.
+    pub fn unreachable(&mut self, detail: &str) {
+        let failure = Failure::new(ErrorKind::Unreachable, detail);
+        if let Some(InFlight {
+            work: Work::Request(request),
+            ..
+        }) = self.in_flight.take()
+        {
+            self.queue.push_front(request);
+        }
+        self.state = State::Idle;
+        self.out.clear();
+        self.fail_all(&failure);
+    }
+
+    /// The end, without time to wait: one Close Session is left to be sent if a session is open.
+    pub fn shut(&mut self) {
+        self.lose();
+        self.queue.clear();
+    }
+
+    /// Fails everything that waits.
+    pub(super) fn fail_all(&mut self, failure: &Failure) {
+        for request in self.queue.drain(..) {
+            self.events.push_back(Event::Failed {
+                id: request.id,
+                failure: failure.clone(),
+            });
+        }
+    }
+
+    /// Does what can be done now.
+    fn drive(&mut self, now: Instant) {
+        match &self.state {
+            State::Idle => {
+                if !self.queue.is_empty() {
+                    self.begin_handshake(now);
+                } else if self.closing {
+                    self.gone();
+                }
+            }
+            State::BackOff(_) => {
+                if self.queue.is_empty() {
+                    self.state = State::Idle;
+                    if self.closing {
+                        self.gone();
+                    }
+                }
+            }
+            State::Opening(_) => {}
+            State::Active(active) => {
+                if self.in_flight.is_some() {
+                    return;
+                }
+                let (has, wanted) = (active.privilege, self.config.credentials.privilege);
+                let stale = self
+                    .heard
+                    .is_none_or(|at| now.saturating_duration_since(at) > Duration::from_secs(3));
+                match self.queue.front() {
+                    Some(next) if next.privilege > has && wanted > has => {
+                        self.start(now, Work::SetPrivilege(wanted))
+                    }
+                    // What cannot be repeated is not risked on a session that the BMC may have forgotten.
+                    Some(next) if !next.idempotent && stale => {
+                        self.start(now, Work::SetPrivilege(has))
+                    }
+                    Some(_) => {
+                        if let Some(next) = self.queue.pop_front() {
+                            self.start(now, Work::Request(next));
+                        }
+                    }
+                    None if self.closing => self.start(now, Work::Close),
+                    None => {}
+                }
+            }
+        }
+    }
+
+    fn start(&mut self, now: Instant, work: Work) {
+        let iv = self.iv();
+        let State::Active(active) = &mut self.state else {
+            return;
+        };
+        self.rq_seq = (self.rq_seq + 1) & 0x3f;
+        let level;
+        let id;
+        let (name, net_fn, lun, code, data): (_, _, _, _, &[u8]) = match &work {
+            Work::Request(r) => (r.name, r.net_fn, r.lun, r.code, &r.data),
+            Work::SetPrivilege(privilege) => {
+                level = [privilege.code()];
+                (
+                    "Set Session Privilege Level",
+                    NETFN_APP,
+                    0,
+                    SET_SESSION_PRIVILEGE,
+                    &level,
+                )
+            }
+            Work::Close => {
+                id = active.managed.to_le_bytes();
+                ("Close Session", NETFN_APP, 0, CLOSE_SESSION, &id)
+            }
+        };
+        let message = RequestMessage::to_bmc(net_fn, lun, self.rq_seq, code, data).encode();
+        let datagram = active.seal(PayloadType::Ipmi, &message, iv);
+        self.last_sent = name;
+        self.transmissions = 1;
+        self.last_work = now;
+        self.out.push_back(datagram.clone());
+        let again = now + self.command_timeout(1);
+        self.in_flight = Some(InFlight {
+            name,
+            net_fn,
+            code,
+            rq_seq: self.rq_seq,
+            message,
+            datagram,
+            repeat_identically: matches!(&work, Work::Request(r) if !r.idempotent),
+            work,
+            sent: 1,
+            first: now,
+            again,
+        });
+    }
+
+    fn command_timeout(&self, attempt: u32) -> Duration {
+        let timing = &self.config.timing;
+        self.rtt
+            .timeout(attempt, timing.first, timing.command, timing.ceiling)
+    }
+
+    /// Sends again what was not answered, or takes the session for lost.
+    fn repeat(&mut self, now: Instant) {
+        let Some(mut flight) = self.in_flight.take() else {
+            return;
+        };
+        let silent = flight.sent >= self.config.timing.lost_after;
+        match &flight.work {
+            Work::Close if flight.sent >= self.config.timing.close_attempts => return self.gone(),
+            Work::SetPrivilege(_) if silent => return self.lose(),
+            Work::Request(request) if silent && request.idempotent => {
+                self.queue.push_front(request.clone());
+                return self.lose();
+            }
+            _ => {}
+        }
+        let iv = self.iv();
+        let State::Active(active) = &mut self.state else {
+            return;
+        };
+        if !flight.repeat_identically {
+            flight.datagram = active.seal(PayloadType::Ipmi, &flight.message, iv);
+        }
+        flight.sent += 1;
+        flight.again = now + self.command_timeout(flight.sent);
+        self.transmissions = flight.sent;
+        self.last_sent = flight.name;
+        self.out.push_back(flight.datagram.clone());
+        self.in_flight = Some(flight);
+    }
+}

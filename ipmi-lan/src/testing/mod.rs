@@ -1,0 +1,1 @@
+//! A BMC simulator over real UDP.
