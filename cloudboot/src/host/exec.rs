@@ -202,6 +202,9 @@ impl fmt::Debug for Output {
 pub trait Exec: Send + Sync + fmt::Debug {
     /// Runs one program to its end. Dropping the future kills the program.
     async fn run(&self, cmd: Cmd) -> Result<Output>;
+
+    /// Whether programs run as root there.
+    fn is_root(&self) -> bool;
 }
 
 /// Programs of this machine.
@@ -218,6 +221,10 @@ impl LocalExec {
 
 #[async_trait]
 impl Exec for LocalExec {
+    fn is_root(&self) -> bool {
+        rustix::process::geteuid().is_root()
+    }
+
     #[allow(clippy::disallowed_types)] // This file is the one place.
     async fn run(&self, cmd: Cmd) -> Result<Output> {
         let operation = format!("run {}", cmd.title());

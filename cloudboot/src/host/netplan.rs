@@ -32,6 +32,8 @@ pub trait Netplan: Send + Sync + fmt::Debug {
     /// Writes and applies a change that reverts by itself after `rollback` unless it is confirmed.
     /// The trial lives in netplan's service: a caller that dies leaves it to revert.
     async fn attempt(&self, change: &Change, rollback: Duration) -> Result<TrialId>;
+    /// The changes that are on trial right now, whoever started them.
+    async fn pending(&self) -> Result<Vec<TrialId>>;
     /// Keeps a change that is on trial. An error if it has reverted already.
     async fn confirm(&self, trial: &TrialId) -> Result<()>;
     /// Reverts a change that is on trial.
@@ -58,6 +60,9 @@ impl Netplan for DbusNetplan {
     }
     async fn attempt(&self, _: &Change, _: Duration) -> Result<TrialId> {
         Ok(TrialId(String::new()))
+    }
+    async fn pending(&self) -> Result<Vec<TrialId>> {
+        Ok(Vec::new())
     }
     async fn confirm(&self, _: &TrialId) -> Result<()> {
         Ok(())

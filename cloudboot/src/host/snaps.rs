@@ -218,10 +218,9 @@ impl Change {
             .err
             .clone()
             .unwrap_or_else(|| format!("the change ended as {}", self.status));
-        if let Some(line) = task.and_then(|t| t.log.last()) {
-            if !detail.contains(line.as_str()) {
-                detail = format!("{detail}; {line}");
-            }
+        let line = task.and_then(|t| t.log.last()).filter(|l| !detail.contains(l.as_str()));
+        if let Some(line) = line {
+            detail = format!("{detail}; {line}");
         }
         Err(Error::new(
             Kind::Failed,
