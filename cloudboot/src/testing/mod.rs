@@ -1,4 +1,10 @@
 //! The lab: a data centre of fakes tied together by cause.
 
+pub mod ca;
+pub mod dashboard;
 pub mod hooks;
+pub mod keystone;
 pub mod lab_host;
+pub(crate) mod serve;
+pub mod vault;
+pub mod wire;
