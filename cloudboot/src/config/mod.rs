@@ -4,13 +4,23 @@
 //! once. The whole schema, commented, is `examples/configs/reference.yaml`.
 
 mod error;
+mod kinds;
+mod load;
+mod nearest;
+mod net;
+mod notes;
+mod reader;
+mod redact;
 mod schema;
+mod secret;
+mod tree;
 mod value;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use error::{ConfigErrors, Fault, FaultKind, Warning};
+pub use load::Loader;
 pub use schema::*;
 pub use value::{Channel, Place, Risk, Secret, SecretSource};
 
@@ -63,6 +73,7 @@ pub struct Config {
     /// What works and is probably not meant.
     pub warnings: Vec<Warning>,
     origins: BTreeMap<String, Place>,
+    document: serde_json::Value,
 }
 
 impl Config {
@@ -72,17 +83,66 @@ impl Config {
     /// # Errors
     /// Everything that is wrong in the files, at once.
     pub fn load(path: impl AsRef<Path>, overlays: &[PathBuf]) -> Result<Self, ConfigErrors> {
-        let _ = (path, overlays);
-        Err(ConfigErrors::new(Vec::new()))
+        overlays
+            .iter()
+            .fold(Loader::new(), Loader::overlay)
+            .load(path)
     }
 
-    /// Reads a configuration from text; paths in it are relative to `dir`.
+    /// Reads a configuration from text; paths in it are relative to `dir`. [`Loader`] has more to it.
     ///
     /// # Errors
     /// Everything that is wrong in it, at once.
     pub fn from_str(yaml: &str, dir: impl AsRef<Path>) -> Result<Self, ConfigErrors> {
-        let _ = (yaml, dir);
-        Err(ConfigErrors::new(Vec::new()))
+        Loader::new().load_text(yaml, dir)
+    }
+
+    /// The merged document as YAML, with every secret hidden; references to secrets are kept.
+    pub fn redacted_yaml(&self) -> String {
+        serde_saphyr::to_string(&self.document).unwrap_or_default()
+    }
+
+    /// The merged document as JSON, with every secret hidden: what a journal may keep, to tell whether a
+    /// configuration changed between two runs.
+    pub fn redacted_json(&self) -> &serde_json::Value {
+        &self.document
+    }
+
+    /// Holds the names of `deadlines` to those of the steps that there are.
+    ///
+    /// # Errors
+    /// Each name that no step has, with its place and the nearest one that there is.
+    pub fn check_step_names(&self, steps: &[&str]) -> Result<(), ConfigErrors> {
+        let known: Vec<String> = steps.iter().map(|&step| step.to_owned()).collect();
+        let unknown = self
+            .deadlines
+            .steps
+            .keys()
+            .filter(|name| !known.contains(name));
+        let faults: Vec<Fault> = unknown
+            .map(|name| {
+                let path = tree::child("deadlines", name);
+                let place = self.origin(&path).cloned();
+                let expected = match nearest::nearest(name, &known) {
+                    Some(near) => {
+                        format!("the name of a step, or `default`; the nearest is `{near}`")
+                    }
+                    None => format!("`default`, or one of the steps: {}", known.join(", ")),
+                };
+                Fault::new(
+                    FaultKind::UnknownKey,
+                    path,
+                    place,
+                    format!("no step, `{name}`"),
+                    expected,
+                )
+            })
+            .collect();
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(ConfigErrors::new(faults))
+        }
     }
 
     /// Where the value at a path such as `maas.dhcp.gateway` was written; of its closest parent if it was not.
@@ -92,7 +152,7 @@ impl Config {
             if let Some(place) = self.origins.get(path) {
                 return Some(place);
             }
-            path = &path[..path.rfind(['.', '['])?];
+            path = path.get(..path.rfind(['.', '['])?)?;
         }
     }
 }

@@ -1,10 +1,14 @@
 //! `juju`: cloud, controller, model and bundle.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::net::Ipv4Addr;
 
 use url::Url;
 
+use crate::config::error::FaultKind;
+use crate::config::kinds::{CHANNEL, CLOUD_NAME, ENDPOINT, NAME, RELEASE, SERVICE_URL, TAG, TEXT};
+use crate::config::reader::{Scalar, Section, Value};
+use crate::config::schema::maas::default_server;
+use crate::config::schema::model::{Bundle, JujuModel};
 use crate::config::value::{Channel, Secret};
 
 /// `juju`: the controller and what it deploys.
@@ -109,30 +113,305 @@ pub struct ContainerImage {
     pub server: Url,
 }
 
-/// `juju.model`.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct JujuModel {
-    /// `name`. Default `openstack`.
-    pub name: String,
-    /// `series`: the default base. Default `jammy`.
-    pub series: String,
-    /// `config`: model configuration, key to value as Juju spells them.
-    pub config: BTreeMap<String, serde_json::Value>,
+impl Juju {
+    /// Where the controller comes from, `auto` resolved.
+    pub fn controller_mode(&self) -> ControllerMode {
+        match self.controller.mode {
+            ControllerMode::Auto if self.controller.adopt.is_some() => ControllerMode::Adopt,
+            ControllerMode::Auto if self.channel.major().is_none_or(|major| major >= 4) => {
+                ControllerMode::Native
+            }
+            ControllerMode::Auto => ControllerMode::Delegated,
+            mode => mode,
+        }
+    }
+
+    pub(crate) fn read(root: &Section<'_>, defaults: &JujuDefaults<'_>) -> Option<Self> {
+        let juju = root.section("juju");
+        let channel = juju.required("channel", &CHANNEL);
+        let cloud = JujuCloud::read(&juju, defaults.gateway);
+        let credential = JujuCredential::read(&juju, cloud.as_ref(), defaults.username);
+        let bootstrap = JujuBootstrap::read(&juju, defaults.tag);
+        let controller = JujuController::read(&juju, channel.as_ref());
+        let model = JujuModel::read(&juju);
+        let bundle = Bundle::read(&juju);
+        Some(Self {
+            channel: channel?,
+            cloud: cloud?,
+            credential: credential?,
+            bootstrap: bootstrap?,
+            controller: controller?,
+            model: model?,
+            bundle: bundle?,
+        })
+    }
 }
 
-/// `juju.bundle`: a path, or a map with `path` and more.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Bundle {
-    /// `path` of the bundle; it is there when the configuration loads.
-    pub path: PathBuf,
-    /// `overlays`: bundle overlays, applied in that order.
-    pub overlays: Vec<PathBuf>,
-    /// `options`: application to option to value; laid over the bundle last.
-    pub options: BTreeMap<String, BTreeMap<String, serde_json::Value>>,
-    /// `trust`: the applications that get the cloud's credential. Written as a list; `true` means all that ask.
-    pub trust: Vec<String>,
-    /// `trust: true`: every application that asks for trust gets it.
-    pub trust_all: bool,
+/// What other sections say that `juju` falls back on; None where they are wrong.
+pub(crate) struct JujuDefaults<'a> {
+    pub(crate) gateway: Option<Ipv4Addr>,
+    pub(crate) username: Option<&'a str>,
+    pub(crate) tag: Option<&'a str>,
+}
+
+const CLOUD_TYPE: Scalar<()> = Scalar {
+    expected: "maas, the only kind of cloud here",
+    parse: |text| (text == "maas").then_some(()),
+};
+const AUTH_TYPE: Scalar<()> = Scalar {
+    expected: "oauth1, which is how Juju logs in to MAAS",
+    parse: |text| (text == "oauth1").then_some(()),
+};
+
+impl JujuCloud {
+    fn read(juju: &Section<'_>, gateway: Option<Ipv4Addr>) -> Option<Self> {
+        let clouds = juju.section("clouds");
+        let mut entries = clouds.entries().into_iter();
+        let Some((name, value)) = entries.next() else {
+            return Some(Self {
+                name: "maas".to_owned(),
+                endpoint: default_server(gateway?)?,
+            });
+        };
+        if let Some((other, second)) = entries.next() {
+            let found = format!("a second cloud, `{other}`");
+            second.fault(
+                FaultKind::Conflict,
+                found,
+                "one cloud: the MAAS that this file describes",
+            );
+        }
+        let name = checked_name(&value, name, &CLOUD_NAME);
+        let cloud = value.section();
+        let kind = cloud.or("type", &CLOUD_TYPE, ());
+        let auth = cloud.list("auth-types", &AUTH_TYPE);
+        let endpoint = cloud.optional("endpoint", &SERVICE_URL);
+        kind?;
+        auth?;
+        let endpoint = match endpoint? {
+            Some(endpoint) => endpoint,
+            None => default_server(gateway?)?,
+        };
+        Some(Self {
+            name: name?,
+            endpoint,
+        })
+    }
+}
+
+/// A name that is a key of the user's own.
+fn checked_name(value: &Value<'_>, name: &str, kind: &Scalar<String>) -> Option<String> {
+    let checked = (kind.parse)(name);
+    if checked.is_none() {
+        value.fault(
+            FaultKind::Invalid,
+            format!("`{}`", crate::config::reader::shown(name)),
+            kind.expected,
+        );
+    }
+    checked
+}
+
+impl JujuCredential {
+    fn read(juju: &Section<'_>, cloud: Option<&JujuCloud>, username: Option<&str>) -> Option<Self> {
+        let credentials = juju.section("credentials");
+        let mut found = None;
+        let mut sound = true;
+        for (of_cloud, value) in credentials.entries() {
+            if cloud.is_some_and(|cloud| cloud.name != of_cloud) {
+                value.fault(
+                    FaultKind::Conflict,
+                    format!("credentials of `{of_cloud}`"),
+                    "credentials of the cloud in juju.clouds",
+                );
+                continue;
+            }
+            let users = value.section();
+            // The thesis's listing has `maas-oauth` beside the user instead of within.
+            let beside = if users.has("maas-oauth") {
+                users.value("maas-oauth")
+            } else {
+                None
+            };
+            let beside = beside.map(|value| value.secret());
+            sound &= beside.as_ref().is_none_or(Option::is_some);
+            for (name, value) in users.entries() {
+                if name == "maas-oauth" {
+                    continue;
+                }
+                let name = checked_name(&value, name, &NAME);
+                let user = value.section();
+                let auth = user.or("auth-type", &AUTH_TYPE, ());
+                let key = user.optional_secret("maas-oauth");
+                sound &= name.is_some() && auth.is_some() && key.is_some();
+                if found.is_some() {
+                    value.fault(
+                        FaultKind::Conflict,
+                        "a second credential",
+                        "one credential of the cloud",
+                    );
+                }
+                let key = key.flatten().or_else(|| beside.clone().flatten());
+                found = name.map(|name| Self {
+                    name,
+                    maas_oauth: key,
+                });
+            }
+        }
+        if !sound {
+            return None;
+        }
+        match found {
+            Some(credential) => Some(credential),
+            None => Some(Self {
+                name: username?.to_owned(),
+                maas_oauth: None,
+            }),
+        }
+    }
+}
+
+impl JujuBootstrap {
+    fn read(juju: &Section<'_>, tag: Option<&str>) -> Option<Self> {
+        let bootstrap = juju.section("bootstrap");
+        let name = bootstrap.or("name", &NAME, "maas-controller".to_owned());
+        let series = bootstrap.or("series", &RELEASE, "jammy".to_owned());
+        let tags = bootstrap.list("tags", &TAG)?;
+        let tags = if tags.is_empty() {
+            vec![tag?.to_owned()]
+        } else {
+            tags
+        };
+        if let Some(tag) = tag.filter(|tag| !tags.iter().any(|other| other == tag)) {
+            let found = format!("`{}`", tags.join(", "));
+            let expected = format!("vm.juju.tag among them, `{tag}`: else no machine has them");
+            bootstrap.fault("tags", FaultKind::Conflict, found, expected);
+            return None;
+        }
+        Some(Self {
+            name: name?,
+            series: series?,
+            tags,
+        })
+    }
+}
+
+const MODE: Scalar<ControllerMode> = Scalar {
+    expected: "auto, adopt, delegated or native",
+    parse: |text| match text {
+        "auto" => Some(ControllerMode::Auto),
+        "adopt" => Some(ControllerMode::Adopt),
+        "delegated" => Some(ControllerMode::Delegated),
+        "native" => Some(ControllerMode::Native),
+        _ => None,
+    },
+};
+
+impl JujuController {
+    fn read(juju: &Section<'_>, channel: Option<&Channel>) -> Option<Self> {
+        let controller = juju.section("controller");
+        let mode = controller.or("mode", &MODE, ControllerMode::Auto);
+        let adopt = match (mode, controller.has("adopt")) {
+            (Some(ControllerMode::Adopt), _) | (_, true) => Adopt::read(&controller).map(Some),
+            _ => {
+                let _ = controller.value("adopt");
+                Some(None)
+            }
+        };
+        let container = ContainerImage::read(&controller);
+        let mode = mode?;
+        if mode == ControllerMode::Native
+            && channel
+                .and_then(Channel::major)
+                .is_some_and(|major| major < 4)
+        {
+            let found = "native, for a Juju before 4";
+            controller.fault(
+                "mode",
+                FaultKind::Conflict,
+                found,
+                "delegated, or juju.channel 4 or later",
+            );
+            return None;
+        }
+        if controller.has("adopt") && !matches!(mode, ControllerMode::Auto | ControllerMode::Adopt)
+        {
+            let found = "a controller to adopt, with another `mode`";
+            controller.fault(
+                "adopt",
+                FaultKind::Conflict,
+                found,
+                "mode: adopt, or no `adopt`",
+            );
+            return None;
+        }
+        Some(Self {
+            mode,
+            adopt: adopt?,
+            container: container?,
+        })
+    }
+}
+
+impl Adopt {
+    fn read(controller: &Section<'_>) -> Option<Self> {
+        let adopt = controller.section("adopt");
+        let endpoints =
+            match adopt.required_value("endpoints", "the controller's addresses, host:port") {
+                Some(_) => adopt.list("endpoints", &ENDPOINT),
+                None => None,
+            };
+        let user = adopt.or("user", &NAME, "admin".to_owned());
+        let password = adopt.secret("password");
+        let ca = adopt.required_value(
+            "ca",
+            "the controller's CA certificate: a path, or its PEM text",
+        );
+        let ca = ca.and_then(|value| {
+            let text = value.text("a path, or PEM text")?;
+            if text.contains("-----BEGIN CERTIFICATE-----") {
+                return Some(text.to_owned());
+            }
+            let path = value.existing_file("a file with the controller's CA certificate, PEM")?;
+            let pem = std::fs::read_to_string(path).ok();
+            let pem = pem.filter(|pem| pem.contains("-----BEGIN CERTIFICATE-----"));
+            if pem.is_none() {
+                value.fault(
+                    FaultKind::Invalid,
+                    "a file without a certificate",
+                    "a certificate, PEM",
+                );
+            }
+            pem
+        });
+        let endpoints = endpoints?
+            .into_iter()
+            .map(|at| match at.rsplit_once(':') {
+                Some((host, _)) if !host.contains(':') || host.ends_with(']') => at,
+                _ if at.contains(':') && !at.starts_with('[') => format!("[{at}]:17070"),
+                _ => format!("{at}:17070"),
+            })
+            .collect();
+        Some(Self {
+            endpoints,
+            ca: ca?,
+            user: user?,
+            password: password?,
+        })
+    }
+}
+
+impl ContainerImage {
+    fn read(controller: &Section<'_>) -> Option<Self> {
+        let container = controller.section("container");
+        let alias = container.or("alias", &TEXT, "22.04".to_owned());
+        let server = match container.optional("server", &SERVICE_URL)? {
+            Some(server) => server,
+            None => Url::parse("https://cloud-images.ubuntu.com/releases").ok()?,
+        };
+        Some(Self {
+            alias: alias?,
+            server,
+        })
+    }
 }

@@ -5,16 +5,20 @@ mod juju;
 mod lxd;
 mod maas;
 mod machines;
+mod model;
 mod network;
 mod run;
 
 pub use controller::{Postgres, Ssh};
 pub use juju::{
-    Adopt, Bundle, ContainerImage, ControllerMode, Juju, JujuBootstrap, JujuCloud, JujuController,
-    JujuCredential, JujuModel,
+    Adopt, ContainerImage, ControllerMode, Juju, JujuBootstrap, JujuCloud, JujuController,
+    JujuCredential,
 };
 pub use lxd::{Compute, ComputeBridge, JujuVm, Lxd, VmHost};
 pub use maas::{Dhcp, IpRange, Maas, PxeLoaderFix};
 pub use machines::{Bmc, BmcRange, Ipmi, Machine, Privilege};
+pub use model::{Bundle, JujuModel};
 pub use network::{ImageMirror, Mirrors, NetFix, Proxy, Reach};
 pub use run::{Access, Capacity, Deadline, Deadlines, Limits, VaultKeys};
+
+pub(crate) use juju::JujuDefaults;

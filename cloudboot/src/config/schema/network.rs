@@ -1,10 +1,15 @@
 //! `net_fix`, `reach`, `proxy`, `mirrors`: how things reach each other and the world.
 
+use std::fmt;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use ipnet::Ipv4Net;
 use url::Url;
+
+use crate::config::kinds::{INTERFACE, IPV4, SUBNET, TEXT, URL};
+use crate::config::reader::Section;
+use crate::config::tree::Kind;
 
 /// `net_fix`: forwarding and source NAT on the controller, so that the machines reach the world. Left out: none.
 #[derive(Debug, Clone)]
@@ -19,7 +24,7 @@ pub struct NetFix {
 }
 
 /// `reach`: how this program, not the machines, reaches addresses inside the cloud.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Reach {
     /// `proxy`: an HTTP proxy, such as a bastion's. None: directly, or as the environment says.
@@ -27,7 +32,7 @@ pub struct Reach {
 }
 
 /// `proxy`: the way out for the machines: MAAS, snapd, apt, Juju. A URL alone stands for both `http` and `https`.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Proxy {
     /// `http`.
@@ -39,7 +44,7 @@ pub struct Proxy {
 }
 
 /// `mirrors`: what is taken from elsewhere than its public origin.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Mirrors {
     /// `snap`: a snap store proxy.
@@ -55,11 +60,148 @@ pub struct Mirrors {
 }
 
 /// `mirrors.images`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct ImageMirror {
     /// `url` of the simplestreams folder.
     pub url: Url,
     /// `keyring`: a keyring file on the controller that its index is signed with. Default: Ubuntu's.
     pub keyring: Option<PathBuf>,
+}
+
+impl NetFix {
+    /// Outer `None`: it is wrong. Inner `None`: there is none.
+    #[allow(clippy::option_option)] // The two absences are what the caller must tell apart.
+    pub(crate) fn read(root: &Section<'_>, cidr: Option<Ipv4Net>) -> Option<Option<Self>> {
+        let net_fix = root.section("net_fix");
+        let ip_saddr = net_fix.optional("ip_saddr", &SUBNET);
+        let forward_ip = net_fix.optional("forward_ip", &IPV4);
+        if !net_fix.is_there() {
+            let _ = net_fix.optional("ethernet", &INTERFACE);
+            return Some(None);
+        }
+        let ethernet = net_fix.required("ethernet", &INTERFACE);
+        let ip_saddr = ip_saddr?.or(cidr)?;
+        Some(Some(Self {
+            ip_saddr,
+            forward_ip: forward_ip?,
+            ethernet: ethernet?,
+        }))
+    }
+}
+
+impl Reach {
+    pub(crate) fn read(root: &Section<'_>) -> Option<Self> {
+        let reach = root.section("reach");
+        let proxy = reach.optional("proxy", &URL)?;
+        Some(Self { proxy })
+    }
+}
+
+impl Proxy {
+    pub(crate) fn read(root: &Section<'_>) -> Option<Self> {
+        let Some(value) = root.value("proxy") else {
+            return Self::read_section(&root.section("proxy"));
+        };
+        if matches!(value.node.kind, Kind::Scalar { .. }) {
+            let both = value.scalar(&URL)?;
+            return Some(Self {
+                http: Some(both.clone()),
+                https: Some(both),
+                no_proxy: Vec::new(),
+            });
+        }
+        Self::read_section(&value.section())
+    }
+
+    fn read_section(proxy: &Section<'_>) -> Option<Self> {
+        let http = proxy.optional("http", &URL);
+        let https = proxy.optional("https", &URL);
+        let no_proxy = proxy.list("no_proxy", &TEXT);
+        Some(Self {
+            http: http?,
+            https: https?,
+            no_proxy: no_proxy?,
+        })
+    }
+}
+
+impl Mirrors {
+    pub(crate) fn read(root: &Section<'_>) -> Option<Self> {
+        let mirrors = root.section("mirrors");
+        let snap = mirrors.optional("snap", &URL);
+        let apt = mirrors.optional("apt", &URL);
+        let juju_agents = mirrors.optional("juju_agents", &URL);
+        let charm_store = mirrors.optional("charm_store", &URL);
+        let images = match mirrors.value("images") {
+            None => Some(None),
+            Some(value) if matches!(value.node.kind, Kind::Scalar { .. }) => value
+                .scalar(&URL)
+                .map(|url| Some(ImageMirror { url, keyring: None })),
+            Some(value) => {
+                let images = value.section();
+                let url = images.required("url", &URL);
+                // A path on the controller, where MAAS reads it.
+                let keyring = images.optional("keyring", &TEXT);
+                url.zip(keyring).map(|(url, keyring)| {
+                    Some(ImageMirror {
+                        url,
+                        keyring: keyring.map(PathBuf::from),
+                    })
+                })
+            }
+        };
+        Some(Self {
+            snap: snap?,
+            apt: apt?,
+            images: images?,
+            juju_agents: juju_agents?,
+            charm_store: charm_store?,
+        })
+    }
+}
+
+/// A URL without what may be a password.
+fn guarded(url: &Option<Url>) -> Option<String> {
+    url.as_ref()
+        .map(|url| crate::config::reader::shown(url.as_str()))
+}
+
+impl fmt::Debug for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reach")
+            .field("proxy", &guarded(&self.proxy))
+            .finish()
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy")
+            .field("http", &guarded(&self.http))
+            .field("https", &guarded(&self.https))
+            .field("no_proxy", &self.no_proxy)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Mirrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mirrors")
+            .field("snap", &guarded(&self.snap))
+            .field("apt", &guarded(&self.apt))
+            .field("images", &self.images)
+            .field("juju_agents", &guarded(&self.juju_agents))
+            .field("charm_store", &guarded(&self.charm_store))
+            .finish()
+    }
+}
+
+impl fmt::Debug for ImageMirror {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ImageMirror")
+            .field("url", &guarded(&Some(self.url.clone())))
+            .field("keyring", &self.keyring)
+            .finish()
+    }
 }

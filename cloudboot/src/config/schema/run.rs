@@ -1,8 +1,13 @@
 //! `vault`, `limits`, `deadlines`, `access`, `capacity`: how the run behaves.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use crate::config::error::FaultKind;
+use crate::config::kinds::{DURATION, POSITIVE, RATIO, SHARES};
+use crate::config::reader::{Section, Value};
+use crate::config::tree::Kind;
 
 /// `vault`: how Vault's unseal key is split when it is initialised.
 #[derive(Debug, Clone, Copy)]
@@ -70,4 +75,138 @@ pub struct Capacity {
     pub cpu: f64,
     /// `memory`: promised memory over real memory. Default 1.
     pub memory: f64,
+}
+
+impl VaultKeys {
+    pub(crate) fn read(root: &Section<'_>) -> Option<Self> {
+        let vault = root.section("vault");
+        let shares = vault.or("shares", &SHARES, 5);
+        let threshold = vault.or(
+            "threshold",
+            &SHARES,
+            shares.map_or(3, |shares| shares.min(3)),
+        );
+        let (shares, threshold) = (shares?, threshold?);
+        if threshold > shares {
+            let found = format!("{threshold}, more than the {shares} shares there are");
+            vault.fault(
+                "threshold",
+                FaultKind::Conflict,
+                found,
+                "at most vault.shares",
+            );
+            return None;
+        }
+        if threshold == 1 && shares > 1 {
+            // Source: Vault's `SealConfig.Validate`.
+            let found = format!("1 of {shares} shares");
+            vault.fault(
+                "threshold",
+                FaultKind::Conflict,
+                found,
+                "at least 2 where there are several shares",
+            );
+            return None;
+        }
+        Some(Self { shares, threshold })
+    }
+}
+
+/// The resources that steps share, and how many steps may use one at once.
+const LIMITS: [(&str, usize); 9] = [
+    ("apt", 1),
+    ("host", 1),
+    ("ipmi", 32),
+    ("juju", 4),
+    ("lxd", 4),
+    ("maas", 8),
+    ("openstack", 8),
+    ("snap", 2),
+    ("vault", 4),
+];
+
+impl Limits {
+    pub(crate) fn read(root: &Section<'_>) -> Option<Self> {
+        let limits = root.section("limits");
+        let read = |(resource, default): (&str, usize)| {
+            let limit = limits.optional(resource, &POSITIVE)?;
+            Some((
+                resource.to_owned(),
+                limit.map_or(default, |limit| limit as usize),
+            ))
+        };
+        let all: Vec<_> = LIMITS.into_iter().map(read).collect();
+        all.into_iter().collect::<Option<_>>().map(Self)
+    }
+}
+
+impl Deadlines {
+    pub(crate) fn read(root: &Section<'_>) -> Option<Self> {
+        let deadlines = root.section("deadlines");
+        let default = match deadlines.value("default") {
+            Some(value) => Deadline::read(&value).map(Some),
+            None => Some(None),
+        };
+        let steps: Vec<_> = deadlines
+            .entries()
+            .into_iter()
+            .filter(|(name, value)| *name != "default" && !value.node.is_null())
+            .map(|(name, value)| Some((name.to_owned(), Deadline::read(&value)?)))
+            .collect();
+        Some(Self {
+            default: default?,
+            steps: steps.into_iter().collect::<Option<_>>()?,
+        })
+    }
+}
+
+impl Deadline {
+    /// `2h` alone is both.
+    fn read(value: &Value<'_>) -> Option<Self> {
+        if matches!(value.node.kind, Kind::Scalar { .. }) {
+            let total = value.scalar(&DURATION)?;
+            return Some(Self {
+                stall: total,
+                total,
+            });
+        }
+        let section = value.section();
+        let total = section.required("total", &DURATION);
+        let stall = section.optional("stall", &DURATION);
+        let total = total?;
+        let stall = stall?.unwrap_or(total);
+        if stall > total {
+            section.fault(
+                "stall",
+                FaultKind::Conflict,
+                "more than `total`",
+                "at most `total`",
+            );
+            return None;
+        }
+        Some(Self { stall, total })
+    }
+}
+
+impl Access {
+    pub(crate) fn read(root: &Section<'_>, state_dir: Option<&Path>) -> Option<Self> {
+        let access = root.section("access");
+        let dir = match access.value("dir") {
+            Some(value) => value.path()?,
+            None => state_dir?.join("access"),
+        };
+        Some(Self { dir })
+    }
+}
+
+impl Capacity {
+    pub(crate) fn read(root: &Section<'_>) -> Option<Self> {
+        let capacity = root.section("capacity");
+        let cpu = capacity.or("cpu", &RATIO, 1.0);
+        let memory = capacity.or("memory", &RATIO, 1.0);
+        Some(Self {
+            cpu: cpu?,
+            memory: memory?,
+        })
+    }
 }
