@@ -218,7 +218,9 @@ impl Change {
             .err
             .clone()
             .unwrap_or_else(|| format!("the change ended as {}", self.status));
-        let line = task.and_then(|t| t.log.last()).filter(|l| !detail.contains(l.as_str()));
+        let line = task
+            .and_then(|t| t.log.last())
+            .filter(|l| !detail.contains(l.as_str()));
         if let Some(line) = line {
             detail = format!("{detail}; {line}");
         }

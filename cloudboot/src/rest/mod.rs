@@ -47,6 +47,22 @@ impl Default for Reach {
     }
 }
 
+impl Reach {
+    /// The same, through this HTTP proxy.
+    #[must_use]
+    pub fn proxy(mut self, proxy: Url) -> Self {
+        self.proxy = Some(proxy);
+        self
+    }
+
+    /// The same, trusting the CA (or CAs) of this PEM and no other.
+    #[must_use]
+    pub fn ca_pem(mut self, pem: impl Into<String>) -> Self {
+        self.ca_pem = Some(pem.into());
+        self
+    }
+}
+
 impl fmt::Debug for Reach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reach")

@@ -3,23 +3,12 @@
 //! Initialising answers with the keys once. If that answer is lost the Vault can never be opened, so a run that finds an initialised
 //! Vault, an intent and no keys stops and says so: no repetition can help.
 
-use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::{Client, InitKeys, SealStatus, Shares};
+use crate::engine::SecretStore;
 use crate::rest::{Error, ErrorKind, Result};
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Where the keys are kept. `put` returns when the secret is durable.
-#[async_trait]
-pub trait KeyStore: Send + Sync {
-    /// The secret of that name, if it was ever put.
-    async fn get(&self, name: &str) -> std::result::Result<Option<SecretString>, BoxError>;
-    /// Keeps a secret, durably, before it returns.
-    async fn put(&self, name: &str, secret: &SecretString) -> std::result::Result<(), BoxError>;
-}
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
@@ -79,7 +68,7 @@ fn intent_name(name: &str) -> String {
 }
 
 /// The keys that are kept under `name`, if there are any.
-pub async fn load(store: &dyn KeyStore, name: &str) -> Result<Option<InitKeys>> {
+pub async fn load(store: &dyn SecretStore, name: &str) -> Result<Option<InitKeys>> {
     match get(store, name).await? {
         Some(secret) => InitKeys::from_secret(&secret).map(Some),
         None => Ok(None),
@@ -95,7 +84,7 @@ pub async fn load(store: &dyn KeyStore, name: &str) -> Result<Option<InitKeys>> 
 /// [`Error::needs_operator`] when the Vault is initialised and its keys are nowhere, or when keys are kept and the Vault is a new one.
 pub async fn initialise(
     client: &Client,
-    store: &dyn KeyStore,
+    store: &dyn SecretStore,
     name: &str,
     shares: Shares,
 ) -> Result<InitKeys> {
@@ -189,7 +178,7 @@ fn another_vault(client: &Client, name: &str) -> Error {
     .advice("If that Vault is gone for good, rename or remove the kept keys and run again; otherwise find out why its storage is empty")
 }
 
-async fn get(store: &dyn KeyStore, name: &str) -> Result<Option<SecretString>> {
+async fn get(store: &dyn SecretStore, name: &str) -> Result<Option<SecretString>> {
     store.get(name).await.map_err(|e| {
         Error::new(
             ErrorKind::Store,
@@ -200,7 +189,7 @@ async fn get(store: &dyn KeyStore, name: &str) -> Result<Option<SecretString>> {
     })
 }
 
-async fn put(store: &dyn KeyStore, name: &str, secret: &SecretString) -> Result<()> {
+async fn put(store: &dyn SecretStore, name: &str, secret: &SecretString) -> Result<()> {
     store.put(name, secret).await.map_err(|e| {
         Error::new(
             ErrorKind::Store,
