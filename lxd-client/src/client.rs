@@ -1,0 +1,576 @@
+//! The connection, and the one place from which requests leave.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::sync::OnceCell;
+use url::Url;
+
+use crate::answer::{Answer, Etag, Versioned, read_answer};
+use crate::operation::Started;
+use crate::request::{Body, Request};
+use crate::types::Server;
+use crate::{Error, ErrorKind, Fingerprint, Identity, Result, tls};
+
+/// A client of one LXD server. Cheap to clone.
+///
+/// A project (and a cluster member) can be chosen for everything that is asked through a clone:
+/// `client.project("tst-project").instances()`.
+#[derive(Clone)]
+pub struct Client {
+    pub(crate) inner: Arc<Inner>,
+    project: Option<String>,
+    target: Option<String>,
+}
+
+pub(crate) struct Inner {
+    http: reqwest::Client,
+    /// `http://lxd` over the socket, else `https://host:port`.
+    base: String,
+    pub(crate) transport: Transport,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) request_timeout: Duration,
+    pub(crate) reconnect: Duration,
+    extensions: OnceCell<(String, Vec<String>)>,
+}
+
+pub(crate) enum Transport {
+    Unix(PathBuf),
+    Https {
+        url: Url,
+        tls: Arc<rustls::ClientConfig>,
+        proxy: Option<Url>,
+    },
+}
+
+/// Prepares a [`Client`].
+#[derive(Debug, Clone)]
+pub struct ClientBuilder {
+    to: To,
+    identity: Option<Identity>,
+    proxy: Option<Url>,
+    connect_timeout: Duration,
+    request_timeout: Duration,
+    reconnect: Duration,
+}
+
+#[derive(Debug, Clone)]
+enum To {
+    Unix(PathBuf),
+    Https(Url, Fingerprint),
+}
+
+impl ClientBuilder {
+    fn new(to: To) -> Self {
+        Self {
+            to,
+            identity: None,
+            proxy: None,
+            connect_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(60),
+            reconnect: Duration::from_secs(10),
+        }
+    }
+
+    /// The certificate by which the server knows us (HTTPS only).
+    #[must_use]
+    pub fn identity(mut self, identity: Identity) -> Self {
+        self.identity = Some(identity);
+        self
+    }
+
+    /// An HTTP proxy through which the server is reached (HTTPS only). Without it the
+    /// environment's `https_proxy`, `all_proxy` and `no_proxy` are honoured.
+    #[must_use]
+    pub fn proxy(mut self, proxy: Url) -> Self {
+        self.proxy = Some(proxy);
+        self
+    }
+
+    /// How long a connection may take to stand. Default 10 s.
+    #[must_use]
+    pub fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = limit;
+        self
+    }
+
+    /// How long a request may take to be answered. Default 60 s; uploads and downloads are
+    /// limited by silence instead, and operations by whoever waits for them.
+    #[must_use]
+    pub fn request_timeout(mut self, limit: Duration) -> Self {
+        self.request_timeout = limit;
+        self
+    }
+
+    /// How long a wait for an operation goes on trying to reach a server that has gone away
+    /// before it ends in an error. Default 10 s.
+    #[must_use]
+    pub fn reconnect_for(mut self, limit: Duration) -> Self {
+        self.reconnect = limit;
+        self
+    }
+
+    /// Makes the client. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// If the address, certificate or proxy cannot be used.
+    pub fn build(self) -> Result<Client> {
+        let attempted = "preparing the client";
+        let builder = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(self.connect_timeout)
+            .read_timeout(self.request_timeout)
+            .pool_idle_timeout(Duration::from_secs(30))
+            .user_agent(concat!("lxd-client/", env!("CARGO_PKG_VERSION")));
+        // reqwest asks for a TLS configuration even where only a socket is used.
+        let (builder, base, transport) = match self.to {
+            To::Unix(path) => {
+                let config = tls::looking_config()?;
+                let builder = builder
+                    .no_proxy()
+                    .unix_socket(path.as_path())
+                    .tls_backend_preconfigured(config);
+                (builder, "http://lxd".to_owned(), Transport::Unix(path))
+            }
+            To::Https(url, pinned) => {
+                if url.scheme() != "https" || url.host_str().is_none() {
+                    return Err(Error::invalid(
+                        attempted,
+                        format!("expected an address such as https://10.0.0.1:8443, found {url}"),
+                    ));
+                }
+                let config = tls::client_config(&pinned, self.identity.as_ref())?;
+                let mut builder = builder
+                    .http1_only()
+                    .tls_backend_preconfigured(config.clone());
+                let proxy = match self.proxy {
+                    Some(proxy) => {
+                        builder =
+                            builder.proxy(reqwest::Proxy::all(proxy.clone()).map_err(|e| {
+                                Error::invalid(attempted, format!("the proxy's address: {e}"))
+                            })?);
+                        Some(proxy)
+                    }
+                    None => crate::proxy::from_environment(&url),
+                };
+                let base = url.as_str().trim_end_matches('/').to_owned();
+                let transport = Transport::Https {
+                    url,
+                    tls: Arc::new(config),
+                    proxy,
+                };
+                (builder, base, transport)
+            }
+        };
+        let http = builder
+            .build()
+            .map_err(|e| Error::invalid(attempted, e.to_string()))?;
+        Ok(Client {
+            inner: Arc::new(Inner {
+                http,
+                base,
+                transport,
+                connect_timeout: self.connect_timeout,
+                request_timeout: self.request_timeout,
+                reconnect: self.reconnect,
+                extensions: OnceCell::new(),
+            }),
+            project: None,
+            target: None,
+        })
+    }
+}
+
+impl Client {
+    /// A server reached by its unix socket, where whoever may open it is trusted.
+    pub fn unix(path: impl AsRef<Path>) -> ClientBuilder {
+        ClientBuilder::new(To::Unix(path.as_ref().to_owned()))
+    }
+
+    /// This machine's LXD: `$LXD_DIR/unix.socket`, the snap's or the package's socket, the first
+    /// that exists (the snap's if none does).
+    pub fn local() -> ClientBuilder {
+        let snap = PathBuf::from("/var/snap/lxd/common/lxd/unix.socket");
+        let path = std::env::var_os("LXD_DIR")
+            .map(|dir| Path::new(&dir).join("unix.socket"))
+            .into_iter()
+            .chain([snap.clone(), PathBuf::from("/var/lib/lxd/unix.socket")])
+            .find(|p| p.exists())
+            .unwrap_or(snap);
+        Self::unix(path)
+    }
+
+    /// A server on the network, known by the fingerprint of its certificate (as `lxc info` shows
+    /// it on the server, or as a trust token carries it; see [`crate::TrustToken`]).
+    pub fn https(url: Url, fingerprint: Fingerprint) -> ClientBuilder {
+        ClientBuilder::new(To::Https(url, fingerprint))
+    }
+
+    /// Looks at the certificate that a server on the network shows, for a person or a second
+    /// source to compare. Trusting it because it was shown is trusting anyone.
+    ///
+    /// # Errors
+    /// If no TLS connection stands within 10 s.
+    pub async fn look_at_fingerprint(url: &Url, proxy: Option<&Url>) -> Result<Fingerprint> {
+        crate::websocket::peer_fingerprint(url, proxy, Duration::from_secs(10)).await
+    }
+
+    /// The same client within a project.
+    #[must_use]
+    pub fn project(&self, name: impl Into<String>) -> Self {
+        let mut other = self.clone();
+        other.project = Some(name.into());
+        other
+    }
+
+    /// The same client, aiming at one member of a cluster.
+    #[must_use]
+    pub fn target(&self, member: impl Into<String>) -> Self {
+        let mut other = self.clone();
+        other.target = Some(member.into());
+        other
+    }
+
+    /// The project that this client asks in; `default` unless chosen.
+    pub fn project_name(&self) -> &str {
+        self.project.as_deref().unwrap_or("default")
+    }
+
+    /// GET `/1.0`.
+    ///
+    /// # Errors
+    /// If the server cannot be reached or does not speak LXD's API.
+    pub async fn server(&self) -> Result<Versioned<Server>> {
+        self.get("/1.0").await
+    }
+
+    /// Fails with [`ErrorKind::MissingExtension`] unless the server has every one of these API
+    /// extensions. The list is fetched once a client.
+    ///
+    /// # Errors
+    /// If one is missing, or the server cannot be asked.
+    pub async fn require(&self, attempted: &str, extensions: &[&str]) -> Result<()> {
+        let (version, have) = self.extensions().await?;
+        let missing: Vec<&str> = extensions
+            .iter()
+            .filter(|name| !have.iter().any(|h| h == *name))
+            .copied()
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let named: Vec<String> = missing
+            .iter()
+            .map(|name| match crate::extensions::since(name) {
+                Some(since) => format!("{name} (in LXD {since} and later)"),
+                None => (*name).to_owned(),
+            })
+            .collect();
+        Err(Error::new(
+            ErrorKind::MissingExtension,
+            attempted,
+            format!(
+                "this server (LXD {version}) lacks the API extension {}; upgrade it",
+                named.join(", ")
+            ),
+        ))
+    }
+
+    /// Whether the server has an API extension. The list is fetched once a client.
+    ///
+    /// # Errors
+    /// If the server cannot be asked.
+    pub async fn has_extension(&self, name: &str) -> Result<bool> {
+        Ok(self.extensions().await?.1.iter().any(|h| h == name))
+    }
+
+    async fn extensions(&self) -> Result<&(String, Vec<String>)> {
+        self.inner
+            .extensions
+            .get_or_try_init(|| async {
+                let server = self.server().await?.into_inner();
+                let version = match server.environment.server_version.as_str() {
+                    "" => "of unknown version".to_owned(),
+                    version => version.to_owned(),
+                };
+                Ok((version, server.api_extensions))
+            })
+            .await
+    }
+
+    /// Changes server configuration keys and leaves the others (PATCH `/1.0`). An empty value
+    /// unsets a key.
+    ///
+    /// # Errors
+    /// If a key or value is refused.
+    pub async fn set_config<K: Into<String>, V: Into<String>>(
+        &self,
+        keys: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<()> {
+        let config: crate::Config = keys
+            .into_iter()
+            .map(|(k, v)| (k.into(), v.into()))
+            .collect();
+        self.change(Request::patch("/1.0").json(serde_json::json!({"config": config})))
+            .await?
+            .wait()
+            .await?;
+        Ok(())
+    }
+
+    /// GET any path, decoded, with its ETag.
+    ///
+    /// # Errors
+    /// As [`Client::send`], and if the answer is not a `T`.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Versioned<T>> {
+        self.fetch(Request::get(path)).await
+    }
+
+    /// Sends a request and decodes its metadata.
+    ///
+    /// # Errors
+    /// As [`Client::send`], and if the answer is not a `T`.
+    pub async fn fetch<T: DeserializeOwned>(&self, request: Request) -> Result<Versioned<T>> {
+        let attempted = request.describe();
+        let answer = self.send(request).await?;
+        let etag = answer.etag.clone();
+        Ok(Versioned::new(answer.decode(&attempted)?, etag))
+    }
+
+    /// Sends a change, whose answer may be at once or a background operation: which of the two
+    /// differs between LXD's versions.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub async fn change(&self, request: Request) -> Result<Started> {
+        let attempted = request.describe();
+        let answer = self.send(request).await?;
+        Started::from_answer(self.clone(), attempted, answer)
+    }
+
+    /// Sends any request and reads LXD's envelope: the way to endpoints that have no call here.
+    ///
+    /// # Errors
+    /// If the server cannot be reached ([`Error::is_unclear`] where a change may have been acted
+    /// upon), refuses, or answers something else than LXD's JSON.
+    pub async fn send(&self, request: Request) -> Result<Answer> {
+        let attempted = request.describe();
+        let mutating = request.is_mutating();
+        let limit = request.limit.unwrap_or(self.inner.request_timeout);
+        let streaming = request.is_streaming();
+        let (status, headers, body) = {
+            let exchange = async {
+                let response = self.dispatch(request).await?;
+                let status = response.status();
+                let headers = response.headers().clone();
+                let body = response
+                    .bytes()
+                    .await
+                    .map_err(|e| broken(&attempted, &e, mutating))?;
+                Ok::<_, Error>((status, headers, body))
+            };
+            if streaming {
+                exchange.await?
+            } else {
+                tokio::time::timeout(limit, exchange).await.map_err(|_| {
+                    Error::new(
+                        ErrorKind::Timeout,
+                        &attempted,
+                        format!("no answer within {limit:?}"),
+                    )
+                    .unclear(mutating)
+                })??
+            }
+        };
+        read_answer(&attempted, status, &headers, &body)
+    }
+
+    /// GETs raw bytes (a file, an image, a console log) with the headers.
+    pub(crate) async fn raw(&self, request: Request) -> Result<(HeaderMap, Bytes)> {
+        let attempted = request.describe();
+        let response = self.raw_response(request).await?;
+        let headers = response.headers().clone();
+        let body = response
+            .bytes()
+            .await
+            .map_err(|e| broken(&attempted, &e, false))?;
+        Ok((headers, body))
+    }
+
+    /// As [`Client::raw`], the body left to be streamed.
+    pub(crate) async fn raw_response(&self, request: Request) -> Result<reqwest::Response> {
+        let attempted = request.describe();
+        let response = self.dispatch(request).await?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let headers = response.headers().clone();
+        let body = response
+            .bytes()
+            .await
+            .map_err(|e| broken(&attempted, &e, false))?;
+        match read_answer(&attempted, status, &headers, &body) {
+            Err(e) => Err(e),
+            Ok(_) => Err(Error::new(
+                ErrorKind::Protocol,
+                attempted,
+                "an answer with an error status and no error",
+            )
+            .with_status(status.as_u16())),
+        }
+    }
+
+    async fn dispatch(&self, request: Request) -> Result<reqwest::Response> {
+        let attempted = request.describe();
+        let mutating = request.is_mutating();
+        let mut url = Url::parse(&format!("{}{}", self.inner.base, request.path))
+            .map_err(|e| Error::invalid(&attempted, format!("the path: {e}")))?;
+        let fixed: Vec<(&str, &str)> = self
+            .project
+            .iter()
+            .map(|p| ("project", p.as_str()))
+            .chain(self.target.iter().map(|t| ("target", t.as_str())))
+            .filter(|(k, _)| request.query.iter().all(|(q, _)| q != k))
+            .collect();
+        if !fixed.is_empty() || !request.query.is_empty() {
+            let mut pairs = url.query_pairs_mut();
+            for (k, v) in fixed {
+                pairs.append_pair(k, v);
+            }
+            for (k, v) in &request.query {
+                pairs.append_pair(k, v);
+            }
+        }
+        let mut headers = request.headers;
+        if let Some(etag) = &request.if_match {
+            let value = HeaderValue::from_str(etag.as_str())
+                .map_err(|_| Error::invalid(&attempted, "the ETag cannot be sent"))?;
+            headers.insert(header::IF_MATCH, value);
+        }
+        let method = request.method.clone();
+        let streaming = matches!(request.body, Body::Stream(..));
+        let mut builder = self.inner.http.request(request.method, url);
+        builder = match request.body {
+            Body::Empty if mutating && method != Method::DELETE => {
+                builder.header(header::CONTENT_LENGTH, "0")
+            }
+            Body::Empty => builder,
+            Body::Json(value) => builder.json(&value),
+            Body::Bytes(bytes) => {
+                headers
+                    .entry(header::CONTENT_TYPE)
+                    .or_insert(HeaderValue::from_static("application/octet-stream"));
+                builder.body(bytes)
+            }
+            Body::Stream(body) => {
+                headers
+                    .entry(header::CONTENT_TYPE)
+                    .or_insert(HeaderValue::from_static("application/octet-stream"));
+                builder.body(body)
+            }
+        };
+        tracing::debug!(service = "lxd", op = %attempted, streaming, "request");
+        let response = builder
+            .headers(headers)
+            .send()
+            .await
+            .map_err(|e| broken(&attempted, &e, mutating))?;
+        tracing::debug!(service = "lxd", op = %attempted, status = response.status().as_u16(), "answer");
+        Ok(response)
+    }
+
+    /// Whether a path exists, by GET.
+    pub(crate) async fn exists(&self, path: &str) -> Result<bool> {
+        match self.get::<Value>(path).await {
+            Ok(_) => Ok(true),
+            Err(e) if e.is_not_found() => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// PUT with the ETag that the object was read with, where the server gave one (pools have
+    /// none in 5.0).
+    pub(crate) async fn put(
+        &self,
+        path: &str,
+        body: Value,
+        etag: Option<&Etag>,
+    ) -> Result<Started> {
+        let mut request = Request::put(path).json(body);
+        if let Some(etag) = etag {
+            request = request.if_match(etag.clone());
+        }
+        self.change(request).await
+    }
+}
+
+/// What a broken exchange means.
+fn broken(attempted: &str, error: &reqwest::Error, mutating: bool) -> Error {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        source = inner.source();
+    }
+    // URLs hold no secret here, but the operation websockets' do: never show a query.
+    let text = match text.split_once('?') {
+        Some((before, after)) if error.url().is_some() => {
+            let rest = after.split_once(')').map_or("", |(_, rest)| rest);
+            format!("{before}){rest}")
+        }
+        _ => text,
+    };
+    if let Some(at) = text.find(tls::PIN_MISMATCH) {
+        return Error::new(
+            ErrorKind::WrongServer,
+            attempted,
+            format!(
+                "{}; if the server was reinstalled, compare with `lxc info` on it and pin the new one",
+                &text[at..]
+            ),
+        );
+    }
+    let kind = if error.is_timeout() {
+        ErrorKind::Timeout
+    } else {
+        ErrorKind::Connection
+    };
+    let hint = if error.is_connect() && text.contains("No such file") {
+        "; is LXD installed and running?"
+    } else {
+        ""
+    };
+    Error::new(kind, attempted, format!("{text}{hint}")).unclear(mutating && !error.is_connect())
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let to = match &self.inner.transport {
+            Transport::Unix(path) => path.display().to_string(),
+            Transport::Https { url, .. } => format!(
+                "https://{}:{}",
+                url.host_str().unwrap_or_default(),
+                url.port_or_known_default().unwrap_or_default()
+            ),
+        };
+        f.debug_struct("Client")
+            .field("server", &to)
+            .field("project", &self.project_name())
+            .field("target", &self.target)
+            .finish_non_exhaustive()
+    }
+}
+
+pub(crate) fn is_success(status: StatusCode) -> bool {
+    status.is_success()
+}

@@ -1,0 +1,193 @@
+//! `lxd init --preseed`, natively: from the same YAML, in the same order, with the same merging.
+//!
+//! Order: server configuration, storage pools, networks of the default project, projects, networks
+//! of other projects, profiles. What exists is read, merged and written back with its ETag: keys
+//! are never removed, a description only changes if the preseed has one, a profile's devices merge
+//! key by key. A pool of another driver is an error. A failure takes back what was done.
+
+mod apply;
+mod plan;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::types::{Config, Devices, config, devices, nullable};
+use crate::{Error, Result};
+
+pub use plan::{PreseedChange, PreseedPlan};
+
+/// A preseed document, as `lxd init --dump` prints it and `lxd init --preseed` reads it.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Preseed {
+    /// Server configuration. An empty value unsets a key.
+    #[serde(deserialize_with = "config")]
+    pub config: Config,
+    /// Networks.
+    #[serde(deserialize_with = "nullable")]
+    pub networks: Vec<ProjectNetwork>,
+    /// Storage pools.
+    #[serde(deserialize_with = "nullable")]
+    pub storage_pools: Vec<PreseedPool>,
+    /// Custom storage volumes (LXD 5.21 and later read these).
+    #[serde(deserialize_with = "nullable")]
+    pub storage_volumes: Vec<PreseedVolume>,
+    /// Profiles.
+    #[serde(deserialize_with = "nullable")]
+    pub profiles: Vec<PreseedProfile>,
+    /// Projects.
+    #[serde(deserialize_with = "nullable")]
+    pub projects: Vec<PreseedProject>,
+    /// Joining a cluster: not done by this crate; `null` or disabled is accepted.
+    pub cluster: Option<PreseedCluster>,
+}
+
+/// A network of a preseed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ProjectNetwork {
+    /// Its name.
+    pub name: String,
+    /// Its project; `default` if empty.
+    pub project: String,
+    /// `bridge` if empty.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Free text.
+    pub description: String,
+    /// Such as `ipv4.address`.
+    #[serde(deserialize_with = "config")]
+    pub config: Config,
+}
+
+/// A storage pool of a preseed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct PreseedPool {
+    /// Its name.
+    pub name: String,
+    /// `dir`, `zfs`...
+    pub driver: String,
+    /// Free text.
+    pub description: String,
+    /// Such as `source`.
+    #[serde(deserialize_with = "config")]
+    pub config: Config,
+}
+
+/// A custom storage volume of a preseed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct PreseedVolume {
+    /// Its name.
+    pub name: String,
+    /// Its pool.
+    pub pool: String,
+    /// Its project; `default` if empty.
+    pub project: String,
+    /// `custom`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `filesystem` if empty.
+    pub content_type: String,
+    /// Free text.
+    pub description: String,
+    /// Such as `size`.
+    #[serde(deserialize_with = "config")]
+    pub config: Config,
+}
+
+/// A profile of a preseed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct PreseedProfile {
+    /// Its name.
+    pub name: String,
+    /// Its project; `default` if empty.
+    pub project: String,
+    /// Free text.
+    pub description: String,
+    /// Instance configuration.
+    #[serde(deserialize_with = "config")]
+    pub config: Config,
+    /// Instance devices.
+    #[serde(deserialize_with = "devices")]
+    pub devices: Devices,
+}
+
+/// A project of a preseed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct PreseedProject {
+    /// Its name.
+    pub name: String,
+    /// Free text.
+    pub description: String,
+    /// Such as `features.images`.
+    #[serde(deserialize_with = "config")]
+    pub config: Config,
+}
+
+/// The cluster part of a preseed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct PreseedCluster {
+    /// Whether it is to be a cluster.
+    pub enabled: bool,
+    /// The member's name.
+    pub server_name: String,
+}
+
+impl Preseed {
+    /// Reads a preseed document.
+    ///
+    /// # Errors
+    /// If it is not YAML, or holds a key that a preseed has not.
+    pub fn from_yaml(text: &str) -> Result<Self> {
+        let read: Option<Self> = serde_saphyr::from_str(text)
+            .map_err(|e| Error::invalid("reading the preseed", e.to_string()))?;
+        Ok(read.unwrap_or_default())
+    }
+}
+
+/// Configuration keys whose values are secrets: LXD never tells them again, nor do we.
+pub(crate) fn is_secret(key: &str) -> bool {
+    let last = key.rsplit('.').next().unwrap_or(key);
+    last.contains("password") || last.contains("secret") || last.ends_with("_key")
+}
+
+impl fmt::Debug for Preseed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let config: Config = self
+            .config
+            .iter()
+            .map(|(k, v)| {
+                (
+                    k.clone(),
+                    if is_secret(k) {
+                        "***".into()
+                    } else {
+                        v.clone()
+                    },
+                )
+            })
+            .collect();
+        f.debug_struct("Preseed")
+            .field("config", &config)
+            .field("networks", &self.networks)
+            .field("storage_pools", &self.storage_pools)
+            .field("storage_volumes", &self.storage_volumes)
+            .field("profiles", &self.profiles)
+            .field("projects", &self.projects)
+            .field("cluster", &self.cluster)
+            .finish()
+    }
+}

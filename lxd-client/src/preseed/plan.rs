@@ -1,0 +1,559 @@
+//! What a preseed would change, one object at a time.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use super::{Preseed, is_secret};
+use crate::request::{Request, segment};
+use crate::types::{
+    Config, Devices, Network, Profile, Project, Server, StoragePool, StorageVolume,
+};
+use crate::{Client, Error, ErrorKind, Etag, Result};
+
+/// What a preseed would change on a server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PreseedPlan {
+    /// The changes, in the order they would be made.
+    pub changes: Vec<PreseedChange>,
+    /// What is worth knowing but changes nothing.
+    pub notes: Vec<String>,
+}
+
+impl PreseedPlan {
+    /// Whether the server already is as the preseed wants it.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+}
+
+impl fmt::Display for PreseedPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.changes.is_empty() {
+            writeln!(f, "nothing to change")?;
+        }
+        for change in &self.changes {
+            writeln!(f, "{change}")?;
+        }
+        for note in &self.notes {
+            writeln!(f, "note: {note}")?;
+        }
+        Ok(())
+    }
+}
+
+/// One object that a preseed would make or change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PreseedChange {
+    /// Which, such as `storage pool default`.
+    pub object: String,
+    /// Whether it has to be made.
+    pub create: bool,
+    /// What differs, such as `config.core.https_address: (unset) -> [::]:8443`. No secrets.
+    pub differs: Vec<String>,
+}
+
+impl fmt::Display for PreseedChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = if self.create { "create" } else { "update" };
+        write!(f, "{verb} {}", self.object)?;
+        for line in &self.differs {
+            write!(f, "\n    {line}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A change with the requests that make it and take it back.
+pub(super) struct Step {
+    pub(super) change: PreseedChange,
+    pub(super) forward: Request,
+    pub(super) backward: Option<Request>,
+}
+
+/// One object of a preseed.
+#[derive(Clone, Copy)]
+pub(super) enum Item<'a> {
+    Server(&'a Config),
+    Pool(&'a super::PreseedPool),
+    Network(&'a super::ProjectNetwork),
+    Project(&'a super::PreseedProject),
+    Volume(&'a super::PreseedVolume),
+    Profile(&'a super::PreseedProfile),
+}
+
+impl Preseed {
+    /// The objects, in the order in which LXD's own command makes them.
+    pub(super) fn items(&self) -> Vec<Item<'_>> {
+        let home = |n: &&super::ProjectNetwork| matches!(n.project.as_str(), "" | "default");
+        let mut items = Vec::new();
+        if !self.config.is_empty() {
+            items.push(Item::Server(&self.config));
+        }
+        items.extend(self.storage_pools.iter().map(Item::Pool));
+        items.extend(self.networks.iter().filter(home).map(Item::Network));
+        items.extend(self.projects.iter().map(Item::Project));
+        items.extend(self.networks.iter().filter(|n| !home(n)).map(Item::Network));
+        items.extend(self.storage_volumes.iter().map(Item::Volume));
+        items.extend(self.profiles.iter().map(Item::Profile));
+        items
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        if self.cluster.as_ref().is_some_and(|c| c.enabled) {
+            return Err(Error::invalid(
+                "reading the preseed",
+                "cluster.enabled: clusters are not formed by this crate; leave `cluster` out",
+            ));
+        }
+        let nameless = self.storage_pools.iter().any(|p| p.name.is_empty())
+            || self.networks.iter().any(|n| n.name.is_empty())
+            || self.projects.iter().any(|p| p.name.is_empty())
+            || self.profiles.iter().any(|p| p.name.is_empty())
+            || self.storage_volumes.iter().any(|v| v.name.is_empty());
+        if nameless {
+            return Err(Error::invalid(
+                "reading the preseed",
+                "an object has no `name`",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Client {
+    /// What `apply_preseed` would change. Nothing is changed.
+    ///
+    /// # Errors
+    /// If the server cannot be asked, a pool stands with another driver, or the preseed asks for
+    /// a cluster.
+    pub async fn plan_preseed(&self, preseed: &Preseed) -> Result<PreseedPlan> {
+        preseed.check()?;
+        let mut plan = PreseedPlan::default();
+        for item in preseed.items() {
+            if let Some(step) = self.preseed_step(item, &mut plan.notes).await? {
+                plan.changes.push(step.change);
+            }
+        }
+        Ok(plan)
+    }
+
+    pub(super) async fn preseed_step(
+        &self,
+        item: Item<'_>,
+        notes: &mut Vec<String>,
+    ) -> Result<Option<Step>> {
+        match item {
+            Item::Server(config) => self.server_step(config, notes).await,
+            Item::Pool(pool) => self.pool_step(pool).await,
+            Item::Network(network) => self.network_step(network).await,
+            Item::Project(project) => self.project_step(project).await,
+            Item::Volume(volume) => self.volume_step(volume).await,
+            Item::Profile(profile) => self.profile_step(profile).await,
+        }
+    }
+
+    async fn server_step(&self, wanted: &Config, notes: &mut Vec<String>) -> Result<Option<Step>> {
+        let server: Server = self.server().await?.into_inner();
+        let wanted = server_config(wanted, &server, notes);
+        let mut differs = Vec::new();
+        let (mut forward, mut backward) = (Config::new(), Config::new());
+        for (key, value) in &wanted {
+            let now = server.config.get(key).map(String::as_str).unwrap_or("");
+            // A password that is set reads as `true`: whether it is ours cannot be told.
+            let same = if is_secret(key) {
+                now.is_empty() == value.is_empty()
+            } else {
+                canonical(key, now) == canonical(key, value)
+            };
+            if same {
+                continue;
+            }
+            differs.push(difference("config", key, now, value));
+            forward.insert(key.clone(), value.clone());
+            backward.insert(key.clone(), now.to_owned());
+        }
+        Ok((!differs.is_empty()).then(|| Step {
+            change: PreseedChange {
+                object: "server configuration".into(),
+                create: false,
+                differs,
+            },
+            forward: Request::patch("/1.0").json(json!({"config": forward})),
+            backward: Some(Request::patch("/1.0").json(json!({"config": backward}))),
+        }))
+    }
+
+    async fn pool_step(&self, pool: &super::PreseedPool) -> Result<Option<Step>> {
+        let object = Object {
+            label: format!("storage pool {}", pool.name),
+            collection: "/1.0/storage-pools".into(),
+            path: format!("/1.0/storage-pools/{}", segment(&pool.name)),
+            project: String::new(),
+        };
+        match found(self.storage_pools().get(&pool.name).await)? {
+            None => {
+                let mut new = StoragePool::new(&pool.name, &pool.driver);
+                new.config.clone_from(&pool.config);
+                new.description.clone_from(&pool.description);
+                let mut body = new.put();
+                body["name"] = pool.name.clone().into();
+                body["driver"] = pool.driver.clone().into();
+                Ok(Some(
+                    object.create(body, vec![format!("driver: {}", pool.driver)]),
+                ))
+            }
+            Some((now, etag)) => {
+                if !pool.driver.is_empty() && now.driver != pool.driver {
+                    return Err(Error::new(
+                        ErrorKind::Conflict,
+                        format!("preseed: {}", object.label),
+                        format!(
+                            "it exists with the driver {:?}, the preseed asks for {:?}; rename it in \
+                             the preseed or delete the pool",
+                            now.driver, pool.driver
+                        ),
+                    ));
+                }
+                let mut wanted = pool.config.clone();
+                // LXD rewrites `source`, and keeps what was asked for under another key.
+                if wanted.get("source") == now.config.get("volatile.initial_source") {
+                    wanted.remove("source");
+                }
+                let old = now.put();
+                let mut new = now;
+                let mut differs = merge("config", &mut new.config, &wanted);
+                differs.extend(describe(&mut new.description, &pool.description));
+                Ok(object.update(new.put(), old, etag, differs))
+            }
+        }
+    }
+
+    async fn network_step(&self, network: &super::ProjectNetwork) -> Result<Option<Step>> {
+        let object = Object {
+            label: labelled("network", &network.name, &network.project),
+            collection: "/1.0/networks".into(),
+            path: format!("/1.0/networks/{}", segment(&network.name)),
+            project: network.project.clone(),
+        };
+        let client = self.within(&network.project);
+        // The host's own interfaces are shown as networks too; those are not ours to change.
+        let standing = found(client.networks().get(&network.name).await)?;
+        match standing.filter(|(n, _)| n.managed) {
+            None => {
+                let mut new = Network::bridge(&network.name);
+                new.config.clone_from(&network.config);
+                new.description.clone_from(&network.description);
+                let mut body = new.put();
+                body["name"] = network.name.clone().into();
+                if !network.kind.is_empty() {
+                    new.kind.clone_from(&network.kind);
+                    body["type"] = network.kind.clone().into();
+                }
+                Ok(Some(
+                    object.create(body, vec![format!("type: {}", new.kind)]),
+                ))
+            }
+            Some((now, etag)) => {
+                let old = now.put();
+                let mut new = now;
+                let mut differs = merge("config", &mut new.config, &network.config);
+                differs.extend(describe(&mut new.description, &network.description));
+                Ok(object.update(new.put(), old, etag, differs))
+            }
+        }
+    }
+
+    async fn project_step(&self, project: &super::PreseedProject) -> Result<Option<Step>> {
+        let object = Object {
+            label: format!("project {}", project.name),
+            collection: "/1.0/projects".into(),
+            path: format!("/1.0/projects/{}", segment(&project.name)),
+            project: String::new(),
+        };
+        match found(self.projects().get(&project.name).await)? {
+            None => {
+                let mut new = Project::named(&project.name);
+                new.config.clone_from(&project.config);
+                new.description.clone_from(&project.description);
+                let mut body = new.put();
+                body["name"] = project.name.clone().into();
+                Ok(Some(object.create(body, Vec::new())))
+            }
+            Some((now, etag)) => {
+                let old = now.put();
+                let mut new = now;
+                let mut differs = merge("config", &mut new.config, &project.config);
+                differs.extend(describe(&mut new.description, &project.description));
+                Ok(object.update(new.put(), old, etag, differs))
+            }
+        }
+    }
+
+    async fn volume_step(&self, volume: &super::PreseedVolume) -> Result<Option<Step>> {
+        let collection = format!(
+            "/1.0/storage-pools/{}/volumes/custom",
+            segment(&volume.pool)
+        );
+        let object = Object {
+            label: labelled("storage volume", &volume.name, &volume.project),
+            path: format!("{collection}/{}", segment(&volume.name)),
+            collection,
+            project: volume.project.clone(),
+        };
+        let client = self.within(&volume.project);
+        match found(
+            client
+                .storage_pools()
+                .volume(&volume.pool, &volume.name)
+                .await,
+        )? {
+            None => {
+                let content = match volume.content_type.as_str() {
+                    "" => "filesystem",
+                    other => other,
+                };
+                let body = json!({
+                    "name": volume.name, "type": "custom", "content_type": content,
+                    "config": volume.config, "description": volume.description,
+                });
+                Ok(Some(
+                    object.create(body, vec![format!("pool: {}", volume.pool)]),
+                ))
+            }
+            Some((now, etag)) => {
+                let put =
+                    |v: &StorageVolume| json!({"config": v.config, "description": v.description});
+                let old = put(&now);
+                let mut new = now;
+                let mut differs = merge("config", &mut new.config, &volume.config);
+                differs.extend(describe(&mut new.description, &volume.description));
+                Ok(object.update(put(&new), old, etag, differs))
+            }
+        }
+    }
+
+    async fn profile_step(&self, profile: &super::PreseedProfile) -> Result<Option<Step>> {
+        let object = Object {
+            label: labelled("profile", &profile.name, &profile.project),
+            collection: "/1.0/profiles".into(),
+            path: format!("/1.0/profiles/{}", segment(&profile.name)),
+            project: profile.project.clone(),
+        };
+        let client = self.within(&profile.project);
+        match found(client.profiles().get(&profile.name).await)? {
+            None => {
+                let mut new = Profile::named(&profile.name);
+                new.config.clone_from(&profile.config);
+                new.devices.clone_from(&profile.devices);
+                new.description.clone_from(&profile.description);
+                let mut body = new.put();
+                body["name"] = profile.name.clone().into();
+                Ok(Some(object.create(body, Vec::new())))
+            }
+            Some((now, etag)) => {
+                let old = now.put();
+                let mut new = now;
+                let mut differs = merge("config", &mut new.config, &profile.config);
+                differs.extend(merge_devices(&mut new.devices, &profile.devices));
+                differs.extend(describe(&mut new.description, &profile.description));
+                Ok(object.update(new.put(), old, etag, differs))
+            }
+        }
+    }
+
+    /// The client within a preseed's project (empty: the default one).
+    fn within(&self, project: &str) -> Client {
+        match project {
+            "" => self.clone(),
+            name => self.project(name),
+        }
+    }
+}
+
+/// Where an object lives, for the requests that make, change and delete it.
+struct Object {
+    label: String,
+    collection: String,
+    path: String,
+    project: String,
+}
+
+impl Object {
+    fn scoped(&self, request: Request) -> Request {
+        match self.project.as_str() {
+            "" => request,
+            project => request.query("project", project),
+        }
+    }
+
+    fn create(self, body: Value, differs: Vec<String>) -> Step {
+        Step {
+            forward: self.scoped(Request::post(&self.collection).json(body)),
+            backward: Some(self.scoped(Request::delete(&self.path))),
+            change: PreseedChange {
+                object: self.label,
+                create: true,
+                differs,
+            },
+        }
+    }
+
+    fn update(
+        self,
+        new: Value,
+        old: Value,
+        etag: Option<Etag>,
+        differs: Vec<String>,
+    ) -> Option<Step> {
+        if differs.is_empty() {
+            return None;
+        }
+        let mut forward = self.scoped(Request::put(&self.path).json(new));
+        if let Some(etag) = etag {
+            forward = forward.if_match(etag);
+        }
+        Some(Step {
+            forward,
+            backward: Some(self.scoped(Request::put(&self.path).json(old))),
+            change: PreseedChange {
+                object: self.label,
+                create: false,
+                differs,
+            },
+        })
+    }
+}
+
+fn found<T>(read: Result<crate::Versioned<T>>) -> Result<Option<(T, Option<Etag>)>> {
+    match read {
+        Ok(object) => {
+            let etag = object.etag().cloned();
+            Ok(Some((object.into_inner(), etag)))
+        }
+        Err(e) if e.is_not_found() => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// Sets what the preseed wants and leaves the rest; tells what differed.
+fn merge(within: &str, now: &mut Config, wanted: &Config) -> Vec<String> {
+    let mut differs = Vec::new();
+    for (key, value) in wanted {
+        let standing = now.get(key).cloned().unwrap_or_default();
+        if standing != *value {
+            differs.push(difference(within, key, &standing, value));
+            now.insert(key.clone(), value.clone());
+        }
+    }
+    differs
+}
+
+fn merge_devices(now: &mut Devices, wanted: &Devices) -> Vec<String> {
+    let mut differs = Vec::new();
+    for (name, device) in wanted {
+        let standing = now.entry(name.clone()).or_default();
+        differs.extend(merge(&format!("devices.{name}"), standing, device));
+    }
+    differs
+}
+
+fn describe(now: &mut String, wanted: &str) -> Option<String> {
+    if wanted.is_empty() || now == wanted {
+        return None;
+    }
+    let line = format!("description: {now:?} -> {wanted:?}");
+    wanted.clone_into(now);
+    Some(line)
+}
+
+fn difference(within: &str, key: &str, now: &str, wanted: &str) -> String {
+    let show = |value: &str| match value {
+        "" => "(unset)".to_owned(),
+        _ if is_secret(key) => "(secret)".to_owned(),
+        value => value.to_owned(),
+    };
+    format!("{within}.{key}: {} -> {}", show(now), show(wanted))
+}
+
+fn labelled(kind: &str, name: &str, project: &str) -> String {
+    match project {
+        "" | "default" => format!("{kind} {name}"),
+        project => format!("{kind} {name} of project {project}"),
+    }
+}
+
+/// The server keys that this server can take. `core.trust_password` is gone from LXD 6.1 on,
+/// where it would be refused as an unknown key and break the whole preseed.
+pub(super) fn server_config(wanted: &Config, server: &Server, notes: &mut Vec<String>) -> Config {
+    let mut wanted = wanted.clone();
+    let version = &server.environment.server_version;
+    if at_least(version, 6, 1) && wanted.remove("core.trust_password").is_some() {
+        notes.push(format!(
+            "core.trust_password is left out: LXD {version} has no trust password (removed in \
+             6.1); clients are trusted by token"
+        ));
+    }
+    wanted
+}
+
+fn at_least(version: &str, major: u32, minor: u32) -> bool {
+    let mut parts = version.split('.').map(|p| p.parse::<u32>().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= (major, minor)
+}
+
+/// A listen address as LXD understands it: no host is every address, no port is the default one.
+fn canonical(key: &str, value: &str) -> String {
+    let default_port = match key {
+        "core.https_address" | "cluster.https_address" => "8443",
+        "core.metrics_address" => "9100",
+        _ => return value.to_owned(),
+    };
+    if value.is_empty() {
+        return String::new();
+    }
+    let (host, port) = match value.rsplit_once(':') {
+        Some((host, port)) if host.is_empty() || host.ends_with(']') || !host.contains(':') => {
+            (host, port)
+        }
+        _ => (value, default_port),
+    };
+    let host = match host.trim_matches(['[', ']']) {
+        "" => "::",
+        host => host,
+    };
+    format!("[{host}]:{port}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listen_addresses_are_compared_by_meaning() {
+        let c = |v| canonical("core.https_address", v);
+        assert_eq!(c("[::]:8443"), c(":8443"));
+        assert_eq!(c("[::]"), c("[::]:8443"));
+        assert_eq!(c("10.0.0.1"), c("10.0.0.1:8443"));
+        assert_ne!(c("10.0.0.1"), c("10.0.0.1:9443"));
+        assert_ne!(c(""), c(":8443"));
+    }
+
+    #[test]
+    fn reads_the_documents_people_have() {
+        let preseed = Preseed::from_yaml(
+            "config:\n  core.https_address: '[::]:8443'\n  core.trust_password: hunter2\n  images.auto_update_interval: 6\n  core.proxy_ignore_hosts: yes\nnetworks: []\nstorage_pools:\n- config: {}\n  description: \"\"\n  name: default\n  driver: dir\nprofiles:\n- config:\n    limits.cpu: 2\n    boot.autostart: true\n  devices:\n    eth0:\n      name: eth0\n      nictype: bridged\n      parent: br0\n      type: nic\n      vlan: 0755\n  name: default\nprojects: null\ncluster: null\n",
+        )
+        .unwrap();
+        assert_eq!(preseed.config["images.auto_update_interval"], "6");
+        assert_eq!(preseed.profiles[0].config["limits.cpu"], "2");
+        assert_eq!(preseed.profiles[0].config["boot.autostart"], "true");
+        assert!(preseed.projects.is_empty());
+        assert!(!format!("{preseed:?}").contains("hunter2"));
+        assert_eq!(preseed.profiles[0].devices["eth0"]["vlan"], "0755");
+        assert!(Preseed::from_yaml("netwroks: []\n").is_err());
+        assert_eq!(Preseed::from_yaml("").unwrap(), Preseed::default());
+    }
+}

@@ -1,0 +1,91 @@
+//! Projects.
+
+use crate::answer::Versioned;
+use crate::operation::Started;
+use crate::request::{Request, segment};
+use crate::types::Project;
+use crate::{Client, Etag, Result};
+
+/// The server's projects.
+#[derive(Debug, Clone)]
+pub struct Projects {
+    client: Client,
+}
+
+impl Client {
+    /// The server's projects.
+    pub fn projects(&self) -> Projects {
+        Projects {
+            client: self.clone(),
+        }
+    }
+}
+
+impl Projects {
+    /// All of them.
+    ///
+    /// # Errors
+    /// If the server cannot be asked.
+    pub async fn list(&self) -> Result<Vec<Project>> {
+        let request = Request::get("/1.0/projects").query("recursion", "1");
+        Ok(self
+            .client
+            .fetch::<Option<Vec<Project>>>(request)
+            .await?
+            .into_inner()
+            .unwrap_or_default())
+    }
+
+    /// One, with its ETag.
+    ///
+    /// # Errors
+    /// Not found.
+    pub async fn get(&self, name: &str) -> Result<Versioned<Project>> {
+        self.client.get(&path(name)).await
+    }
+
+    /// Makes one. Keys that `project.config` does not name take the server's defaults.
+    ///
+    /// # Errors
+    /// Conflict if it exists.
+    pub async fn create(&self, project: &Project) -> Result<Started> {
+        let mut body = project.put();
+        body["name"] = project.name.clone().into();
+        self.client
+            .change(Request::post("/1.0/projects").json(body))
+            .await
+    }
+
+    /// Replaces its configuration and description, if it still is what `etag` was read with.
+    ///
+    /// # Errors
+    /// Precondition if it was changed since.
+    pub async fn update(&self, project: &Project, etag: Option<&Etag>) -> Result<Started> {
+        self.client
+            .put(&path(&project.name), project.put(), etag)
+            .await
+    }
+
+    /// Renames it.
+    ///
+    /// # Errors
+    /// If it is in use or the new name is taken.
+    pub async fn rename(&self, name: &str, to: &str) -> Result<Started> {
+        let body = serde_json::json!({"name": to});
+        self.client
+            .change(Request::post(path(name)).json(body))
+            .await
+    }
+
+    /// Deletes it; it must be empty.
+    ///
+    /// # Errors
+    /// Not found, or in use.
+    pub async fn delete(&self, name: &str) -> Result<Started> {
+        self.client.change(Request::delete(path(name))).await
+    }
+}
+
+fn path(name: &str) -> String {
+    format!("/1.0/projects/{}", segment(name))
+}

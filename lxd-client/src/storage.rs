@@ -1,0 +1,146 @@
+//! Storage pools and their custom volumes.
+
+use crate::answer::Versioned;
+use crate::operation::Started;
+use crate::request::{Request, segment};
+use crate::types::{PoolResources, Resources, StoragePool, StorageVolume};
+use crate::{Client, Etag, Result};
+
+/// The server's storage pools.
+#[derive(Debug, Clone)]
+pub struct StoragePools {
+    client: Client,
+}
+
+impl Client {
+    /// The server's storage pools.
+    pub fn storage_pools(&self) -> StoragePools {
+        StoragePools {
+            client: self.clone(),
+        }
+    }
+
+    /// The machine under LXD: processors, memory, disks, network cards.
+    ///
+    /// # Errors
+    /// If the server cannot be asked or does not trust us.
+    pub async fn resources(&self) -> Result<Resources> {
+        Ok(self.get::<Resources>("/1.0/resources").await?.into_inner())
+    }
+}
+
+impl StoragePools {
+    /// All of them.
+    ///
+    /// # Errors
+    /// If the server cannot be asked.
+    pub async fn list(&self) -> Result<Vec<StoragePool>> {
+        let request = Request::get("/1.0/storage-pools").query("recursion", "1");
+        Ok(self
+            .client
+            .fetch::<Option<Vec<StoragePool>>>(request)
+            .await?
+            .into_inner()
+            .unwrap_or_default())
+    }
+
+    /// One; LXD 5.0 gives no ETag for pools.
+    ///
+    /// # Errors
+    /// Not found.
+    pub async fn get(&self, name: &str) -> Result<Versioned<StoragePool>> {
+        self.client.get(&path(name)).await
+    }
+
+    /// What it holds and has left, in bytes.
+    ///
+    /// # Errors
+    /// Not found.
+    pub async fn resources(&self, name: &str) -> Result<PoolResources> {
+        Ok(self
+            .client
+            .get::<PoolResources>(&format!("{}/resources", path(name)))
+            .await?
+            .into_inner())
+    }
+
+    /// Makes one.
+    ///
+    /// # Errors
+    /// Conflict if it exists; refused if the driver is not to be had.
+    pub async fn create(&self, pool: &StoragePool) -> Result<Started> {
+        let mut body = pool.put();
+        body["name"] = pool.name.clone().into();
+        body["driver"] = pool.driver.clone().into();
+        self.client
+            .change(Request::post("/1.0/storage-pools").json(body))
+            .await
+    }
+
+    /// Replaces its configuration and description.
+    ///
+    /// # Errors
+    /// Precondition if it was changed since (where the server gives ETags for pools).
+    pub async fn update(&self, pool: &StoragePool, etag: Option<&Etag>) -> Result<Started> {
+        self.client.put(&path(&pool.name), pool.put(), etag).await
+    }
+
+    /// Deletes it; it must be empty.
+    ///
+    /// # Errors
+    /// Not found, or in use.
+    pub async fn delete(&self, name: &str) -> Result<Started> {
+        self.client.change(Request::delete(path(name))).await
+    }
+
+    /// Its volumes.
+    ///
+    /// # Errors
+    /// Not found.
+    pub async fn volumes(&self, pool: &str) -> Result<Vec<StorageVolume>> {
+        let request = Request::get(format!("{}/volumes", path(pool))).query("recursion", "1");
+        Ok(self
+            .client
+            .fetch::<Option<Vec<StorageVolume>>>(request)
+            .await?
+            .into_inner()
+            .unwrap_or_default())
+    }
+
+    /// One custom volume, with its ETag.
+    ///
+    /// # Errors
+    /// Not found.
+    pub async fn volume(&self, pool: &str, name: &str) -> Result<Versioned<StorageVolume>> {
+        self.client
+            .get(&format!("{}/volumes/custom/{}", path(pool), segment(name)))
+            .await
+    }
+
+    /// Makes a custom volume.
+    ///
+    /// # Errors
+    /// Conflict if it exists.
+    pub async fn create_volume(&self, pool: &str, volume: &StorageVolume) -> Result<Started> {
+        let body = serde_json::json!({
+            "name": volume.name, "type": "custom", "content_type": volume.content_type,
+            "config": volume.config, "description": volume.description,
+        });
+        self.client
+            .change(Request::post(format!("{}/volumes/custom", path(pool))).json(body))
+            .await
+    }
+
+    /// Deletes a custom volume.
+    ///
+    /// # Errors
+    /// Not found, or in use.
+    pub async fn delete_volume(&self, pool: &str, name: &str) -> Result<Started> {
+        let path = format!("{}/volumes/custom/{}", path(pool), segment(name));
+        self.client.change(Request::delete(path)).await
+    }
+}
+
+fn path(name: &str) -> String {
+    format!("/1.0/storage-pools/{}", segment(name))
+}
