@@ -673,6 +673,35 @@ fn the_examples_hold_the_same_text() {
         );
     }
     sound(Config::load(examples.join("thesis.yaml"), &[]));
+    let racks = Loader::new()
+        .env(|name| Some(format!("{name} value")))
+        .overlay(examples.join("racks.overlay.yaml"));
+    let config = sound(racks.load(examples.join("thesis.yaml")));
+    assert_eq!(
+        (
+            config.maas.nodes_amount,
+            config.maas.quorum,
+            config.machines.len()
+        ),
+        (4, 3, 4)
+    );
+    assert_eq!(config.warnings.len(), 0, "{:?}", config.warnings);
+}
+
+#[test]
+fn the_least_that_works_in_the_readme_works() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/configs/README.md");
+    let Ok(readme) = std::fs::read_to_string(readme) else {
+        println!("skipped: examples/configs is not beside this crate; run it in the workspace");
+        return;
+    };
+    let (_, block) = readme.split_once("```yaml\n").unwrap();
+    let (yaml, _) = block.split_once("```").unwrap();
+    sound(
+        Loader::new()
+            .env(|name| Some(format!("{name} value")))
+            .load_text(yaml, DIR),
+    );
 }
 
 /// Documents made of the schema's own words, so that they get past the first check.

@@ -57,6 +57,11 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// Whether there is text, and it is one of those that stand for a value to come.
+    pub(crate) fn is_blank(&self) -> bool {
+        matches!(&self.node.kind, Kind::Scalar { text, .. } if !text.trim().is_empty() && is_blank(text))
+    }
+
     /// The text of a single value that is not blank.
     pub(crate) fn text(&self, expected: &str) -> Option<&'a str> {
         match &self.node.kind {

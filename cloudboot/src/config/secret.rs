@@ -26,6 +26,11 @@ impl Section<'_> {
 impl Value<'_> {
     pub(crate) fn secret(&self) -> Option<Secret> {
         self.notes.secrets.borrow_mut().push(self.path.clone());
+        if self.is_blank() {
+            // Without showing it: somebody's password may look like a blank.
+            self.fault(FaultKind::Blank, "a blank to be filled in", EXPECTED);
+            return None;
+        }
         let text = self.text(EXPECTED)?;
         let secret = |source, value: &str| Some(Secret::new(source, value.into()));
         if let Some(name) = text.strip_prefix("env:") {
