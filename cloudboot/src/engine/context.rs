@@ -1,7 +1,7 @@
 //! What a step is given besides its needs: time, waiting, the journal, secrets.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +25,24 @@ pub(super) struct Common {
     pub(super) cancel: CancellationToken,
     /// The lease went to another runner.
     pub(super) lost: CancellationToken,
+    /// What did not stop the run and should be known.
+    pub(super) notes: Mutex<Vec<String>>,
+}
+
+impl Common {
+    pub(super) fn note(&self, note: String) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+
+    pub(super) fn notes(&self) -> Vec<String> {
+        self.notes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
 }
 
 /// What the engine keeps of one step while it runs.
@@ -34,7 +52,10 @@ pub(super) struct Track {
     pub(super) touched: Mutex<Duration>,
     /// How many waits of the step are under way: they watch for a stall themselves.
     pub(super) waits: AtomicUsize,
-    pub(super) intents: AtomicU32,
+    /// What the step meant to change in this run.
+    pub(super) did: Mutex<Vec<String>>,
+    /// What was last told of it.
+    pub(super) seen: Mutex<Option<String>>,
     pub(super) longest: Mutex<Option<Waited>>,
     /// The step's deadline passed.
     pub(super) expired: CancellationToken,
@@ -115,8 +136,12 @@ impl Context {
             what: what.clone(),
         };
         self.append(&what, record).await?;
-        self.track.intents.fetch_add(1, Ordering::SeqCst);
-        self.touch();
+        self.saw(format!("it was about to {what}"));
+        self.track
+            .did
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(what);
         Ok(())
     }
 
@@ -157,8 +182,8 @@ impl Context {
 
     /// Tells how far the step is: in words, and 0 to 1 where that is known.
     pub fn progress(&self, text: impl Into<String>, progress: impl Into<Option<f32>>) {
-        self.touch();
         let (text, progress) = (text.into(), progress.into());
+        self.saw(text.clone());
         self.tell(Event::Progress {
             at: self.now(),
             step: self.step.clone(),
@@ -238,7 +263,7 @@ impl Context {
         }
     }
 
-    async fn append(&self, attempted: &str, record: Record) -> Result<(), Error> {
+    pub(super) async fn append(&self, attempted: &str, record: Record) -> Result<(), Error> {
         let result = self
             .common
             .journal
@@ -256,6 +281,16 @@ impl Context {
 
     pub(super) fn tell(&self, event: Event) {
         self.common.bus.tell(event);
+    }
+
+    /// Something of the step was seen to change.
+    pub(super) fn saw(&self, what: String) {
+        *self
+            .track
+            .seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(what);
+        self.touch();
     }
 
     pub(super) fn touch(&self) {

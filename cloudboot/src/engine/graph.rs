@@ -190,9 +190,10 @@ impl<T: Clone + Send + Sync + 'static> Needs for &Handle<T> {
     }
 }
 
-impl<N> sealed::Sealed for Vec<N> {}
-impl<N: Needs> Needs for Vec<N> {
-    type Values = Vec<N::Values>;
+// For lists of handles only, not of any needs: so an empty list needs no type written out.
+impl<T> sealed::Sealed for Vec<Handle<T>> {}
+impl<T: Clone + Send + Sync + 'static> Needs for Vec<Handle<T>> {
+    type Values = Vec<T>;
 
     fn wire(self, wiring: &mut Wiring) -> Wired<Self::Values> {
         let readers: Vec<_> = self.into_iter().map(|needs| needs.wire(wiring).0).collect();
@@ -202,9 +203,9 @@ impl<N: Needs> Needs for Vec<N> {
     }
 }
 
-impl<N> sealed::Sealed for Option<N> {}
-impl<N: Needs> Needs for Option<N> {
-    type Values = Option<N::Values>;
+impl<T> sealed::Sealed for Option<Handle<T>> {}
+impl<T: Clone + Send + Sync + 'static> Needs for Option<Handle<T>> {
+    type Values = Option<T>;
 
     fn wire(self, wiring: &mut Wiring) -> Wired<Self::Values> {
         let reader = self.map(|needs| needs.wire(wiring).0);

@@ -5,6 +5,9 @@
 //! [`Engine`] observes each step, applies what does not stand, and observes again: a step is done
 //! when its system says so. A run that was killed goes on by running again.
 
+mod approval;
+mod attempt;
+mod builder;
 mod clock;
 mod context;
 mod erased;
@@ -12,18 +15,25 @@ mod error;
 mod event;
 mod graph;
 mod journal;
+mod lease;
 mod plan;
 mod report;
 mod run;
+mod schedule;
 mod secrets;
 mod shared;
 mod step;
 pub mod store;
+mod teardown;
+#[cfg(test)]
+mod tests;
 mod wait;
 
 pub use async_trait::async_trait;
 pub use tokio_util::sync::CancellationToken;
 
+pub use approval::{ApprovalRequest, Approvals, Approver};
+pub use builder::{EngineBuilder, Retry};
 pub use clock::{Clock, ManualClock, RealClock, ScaledClock};
 pub use context::Context;
 pub use error::{Class, Error};
@@ -32,11 +42,10 @@ pub use graph::{Graph, Handle, Key, Needs};
 pub use journal::{Intent, Made};
 pub use plan::{PLAN_VERSION, Plan, PlanChange, PlanState, PlannedStep};
 pub use report::{Outcome, REPORT_VERSION, Report, StepReport, StepResult, Waited, say};
-pub use run::{
-    ApprovalRequest, Approvals, Approver, Engine, EngineBuilder, Retry, TeardownOptions,
-};
+pub use run::Engine;
 pub use secrets::{DirSecretStore, MemorySecretStore, SecretStore, check_secret_name};
 pub use shared::Shared;
 pub use step::{Deadline, Observation, Resource, Step, StepId, Undo};
 pub use store::{MemoryStore, StateStore};
+pub use teardown::TeardownOptions;
 pub use wait::{Polled, Wait, Watch};

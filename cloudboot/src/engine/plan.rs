@@ -1,12 +1,18 @@
 //! What a run would do, by observation alone.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
-use super::StepId;
 use super::event::seconds;
+use super::graph::{Built, Outputs};
+use super::journal::Journal;
+use super::schedule::{Mode, State, Walk};
+use super::{Engine, Error, Observation, StepId};
 
 /// The version of the plan's JSON.
 pub const PLAN_VERSION: u32 = 1;
@@ -123,4 +129,130 @@ impl Plan {
             .filter(|change| change.before != change.after)
             .collect()
     }
+}
+
+impl Engine {
+    /// Observes what can be observed, and changes nothing, the journal included.
+    ///
+    /// # Errors
+    /// When the journal cannot be read, or the run is cancelled.
+    pub async fn plan(&self) -> Result<Plan, Error> {
+        let parts = &self.parts;
+        let journal =
+            Journal::read(Arc::clone(&parts.store), parts.deployment.clone(), None).await?;
+        let common = self.common(journal, CancellationToken::new());
+        let part = (0..self.graph.len()).collect();
+        let mut walk = self.walk(&common, Mode::Look, &part, Outputs::new());
+        walk.run().await;
+        if common.cancel.is_cancelled() {
+            return Err(Error::cancelled("plan"));
+        }
+        self.remember(&walk);
+        let mut left = BTreeMap::new();
+        let mut steps = Vec::new();
+        for &index in &self.graph.order {
+            let (step, state) = (self.graph.step(index), self.planned(&walk, index));
+            let estimate = step.estimate();
+            if state != PlanState::Stands {
+                left.insert(index, estimate.unwrap_or_default());
+            }
+            steps.push(PlannedStep {
+                id: step.id(),
+                about: step.about(),
+                approval: step.approval().filter(|_| state != PlanState::Stands),
+                estimate_seconds: estimate.map(|time| time.as_secs()),
+                state,
+            });
+        }
+        let (longest_chain, time_left) = longest_chain(&self.graph, &left);
+        Ok(Plan {
+            version: PLAN_VERSION,
+            deployment: parts.deployment.clone(),
+            at: common.clock.timestamp(),
+            steps,
+            time_left,
+            longest_chain,
+        })
+    }
+
+    fn planned(&self, walk: &Walk, index: usize) -> PlanState {
+        let before_it = || -> Vec<StepId> {
+            let before = self
+                .graph
+                .before(index)
+                .into_iter()
+                .map(|(before, _)| before);
+            before
+                .filter(|before| {
+                    walk.nodes
+                        .get(before)
+                        .is_some_and(|node| !node.state.stands())
+                })
+                .map(|before| self.graph.step(before).id())
+                .collect()
+        };
+        match walk.nodes.get(&index).map(|node| &node.state) {
+            Some(State::Stands(_)) => PlanState::Stands,
+            Some(State::Unmet(Observation::Satisfied(()))) => PlanState::Stands,
+            Some(State::Unmet(Observation::Absent { why })) => PlanState::ToDo { why: why.clone() },
+            Some(State::Unmet(Observation::Drifted { what, destructive })) => PlanState::Drifted {
+                what: what.clone(),
+                destructive: *destructive,
+            },
+            Some(State::Unmet(Observation::Blocked { by, operator })) => PlanState::Blocked {
+                by: by.clone(),
+                operator: *operator,
+            },
+            Some(State::Pending) => PlanState::Pending {
+                waits_for: before_it(),
+            },
+            Some(State::Failed(error)) => match before_it() {
+                before if !before.is_empty() => PlanState::Pending { waits_for: before },
+                _ => PlanState::Blocked {
+                    by: error.to_string(),
+                    operator: error.is_needs_operator(),
+                },
+            },
+            Some(State::Skipped(because)) => PlanState::Blocked {
+                by: because.clone(),
+                operator: false,
+            },
+            Some(State::Todo | State::Running) | None => PlanState::Pending {
+                waits_for: before_it(),
+            },
+        }
+    }
+}
+
+/// For each step that is to be done, the longest chain of estimates that ends with it.
+fn longest_chain(graph: &Built, left: &BTreeMap<usize, Duration>) -> (Vec<StepId>, Duration) {
+    let mut best: BTreeMap<usize, (Duration, Option<usize>)> = BTreeMap::new();
+    for &index in &graph.order {
+        let before = graph
+            .before(index)
+            .into_iter()
+            .map(|(before, _)| (best[&before].0, before))
+            .max();
+        let (time, from) = before.map_or((Duration::ZERO, None), |(time, before)| {
+            (time, Some(before))
+        });
+        best.insert(
+            index,
+            (time + left.get(&index).copied().unwrap_or_default(), from),
+        );
+    }
+    let mut at = best
+        .iter()
+        .max_by_key(|(_, (time, _))| *time)
+        .map(|(index, _)| *index);
+    let total = at.map_or(Duration::ZERO, |index| best[&index].0);
+    let mut chain = Vec::new();
+    while let Some(index) = at {
+        if left.contains_key(&index) {
+            chain.push(graph.step(index).id());
+        }
+        at = best[&index].1;
+    }
+    chain.reverse();
+    (chain, total)
 }

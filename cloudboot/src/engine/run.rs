@@ -1,238 +1,32 @@
-//! The engine: what it is given, and what it can be asked.
+//! The engine, and what it can be asked.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
+use super::builder::{EngineBuilder, Parts};
+use super::context::Common;
 use super::event::Bus;
-use super::graph::Built;
-use super::secrets::MemorySecretStore;
-use super::store::{MemoryStore, StateStore};
-use super::{Clock, Error, Events, Graph, Handle, Plan, RealClock, Report, SecretStore, StepId};
-
-/// What a person is asked before something destructive or one-shot.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApprovalRequest {
-    /// Which step asks.
-    pub step: StepId,
-    /// What the step is about.
-    pub about: String,
-    /// What is asked.
-    pub question: String,
-}
-
-/// Asks a person; true approves.
-pub type Approver = Arc<dyn Fn(ApprovalRequest) -> BoxFuture<'static, bool> + Send + Sync>;
-
-/// Who approves what is destructive or one-shot.
-#[derive(Clone)]
-#[non_exhaustive]
-pub enum Approvals {
-    /// Ask; the answer counts for that step in that run.
-    Ask(Approver),
-    /// Everything is approved beforehand.
-    AllowAll,
-    /// These steps are approved beforehand, and no other.
-    Allow(BTreeSet<StepId>),
-    /// Everything is approved beforehand but these steps.
-    Deny(BTreeSet<StepId>),
-}
-
-impl Approvals {
-    /// Asks through an async function.
-    pub fn ask<F, Fut>(ask: F) -> Self
-    where
-        F: Fn(ApprovalRequest) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = bool> + Send + 'static,
-    {
-        Self::Ask(Arc::new(move |request| Box::pin(ask(request))))
-    }
-
-    /// Nothing is approved: each step that asks ends with "needs operator".
-    pub fn none() -> Self {
-        Self::Allow(BTreeSet::new())
-    }
-}
-
-impl fmt::Debug for Approvals {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ask(_) => f.write_str("Ask"),
-            Self::AllowAll => f.write_str("AllowAll"),
-            Self::Allow(steps) => f.debug_tuple("Allow").field(steps).finish(),
-            Self::Deny(steps) => f.debug_tuple("Deny").field(steps).finish(),
-        }
-    }
-}
-
-/// How often and how fast what failed is tried again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retry {
-    /// How often `apply` (and each observation) is tried.
-    pub attempts: u32,
-    /// The pause after the first failure; it doubles with each further one. A system's own
-    /// Retry-After counts where it is longer.
-    pub first: Duration,
-    /// The longest pause of the engine's own.
-    pub longest: Duration,
-    /// How long a system is left to settle before it is observed after an unclear failure, and
-    /// before what was applied must be seen.
-    pub settle: Duration,
-}
-
-impl Default for Retry {
-    /// 5 attempts, 2 s doubling up to 1 min, 3 s to settle.
-    fn default() -> Self {
-        Self {
-            attempts: 5,
-            first: Duration::from_secs(2),
-            longest: Duration::from_secs(60),
-            settle: Duration::from_secs(3),
-        }
-    }
-}
-
-/// What to take back.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TeardownOptions {
-    /// These steps stay, and so does all that they need.
-    pub keep: Vec<StepId>,
-    /// Where not empty, only these steps are taken back.
-    pub only: Vec<StepId>,
-    /// Only say what would be taken back.
-    pub dry_run: bool,
-}
-
-/// Prepares an [`Engine`].
-#[must_use]
-pub struct EngineBuilder {
-    graph: Graph,
-    parts: Parts,
-}
-
-/// What an engine is given.
-pub(super) struct Parts {
-    pub(super) deployment: String,
-    pub(super) store: Arc<dyn StateStore>,
-    pub(super) secrets: Arc<dyn SecretStore>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) host_clock: Arc<dyn Clock>,
-    pub(super) limits: BTreeMap<String, usize>,
-    pub(super) approvals: Approvals,
-    pub(super) cancel: CancellationToken,
-    pub(super) retry: Retry,
-    pub(super) lease_ttl: Duration,
-    pub(super) patience: Duration,
-}
-
-impl EngineBuilder {
-    /// The deployment's name, under which the store keeps its journal. By default "default".
-    pub fn deployment(mut self, name: impl Into<String>) -> Self {
-        self.parts.deployment = name.into();
-        self
-    }
-
-    /// Where the journal and the lease are. By default in memory.
-    pub fn store(mut self, store: Arc<dyn StateStore>) -> Self {
-        self.parts.store = store;
-        self
-    }
-
-    /// Where secrets are. By default in memory.
-    pub fn secrets(mut self, secrets: Arc<dyn SecretStore>) -> Self {
-        self.parts.secrets = secrets;
-        self
-    }
-
-    /// The clock of all waits, retries and deadlines. By default this machine's.
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.parts.clock = clock;
-        self
-    }
-
-    /// The clock of this process's own matters: the lease, and the patience with a call that does
-    /// not return. By default this machine's, whatever the other clock is.
-    pub fn host_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.parts.host_clock = clock;
-        self
-    }
-
-    /// How many steps may use a resource at once, whatever the steps say themselves.
-    pub fn limit(mut self, resource: impl Into<String>, limit: usize) -> Self {
-        self.parts.limits.insert(resource.into(), limit.max(1));
-        self
-    }
-
-    /// Several limits at once.
-    pub fn limits<N: Into<String>>(mut self, limits: impl IntoIterator<Item = (N, usize)>) -> Self {
-        for (resource, limit) in limits {
-            self = self.limit(resource, limit);
-        }
-        self
-    }
-
-    /// Who approves what is destructive or one-shot. By default nobody.
-    pub fn approvals(mut self, approvals: Approvals) -> Self {
-        self.parts.approvals = approvals;
-        self
-    }
-
-    /// Stops the run at its next safe point when cancelled.
-    pub fn cancel(mut self, cancel: CancellationToken) -> Self {
-        self.parts.cancel = cancel;
-        self
-    }
-
-    /// How often and how fast what failed is tried again.
-    pub fn retry(mut self, retry: Retry) -> Self {
-        self.parts.retry = retry;
-        self
-    }
-
-    /// How long the lease stands without renewal, by the host's clock. By default 30 s.
-    pub fn lease_ttl(mut self, ttl: Duration) -> Self {
-        self.parts.lease_ttl = ttl;
-        self
-    }
-
-    /// How long, by the host's clock, a call is waited for that does not return: an observation, or
-    /// an `apply` whose deadline passed. By default 10 min.
-    pub fn patience(mut self, patience: Duration) -> Self {
-        self.parts.patience = patience;
-        self
-    }
-
-    /// Checks the graph and makes the engine.
-    ///
-    /// # Errors
-    /// When something is wrong with the graph.
-    pub fn build(self) -> Result<Engine, Error> {
-        let graph = Arc::new(self.graph.build()?);
-        Ok(Engine {
-            graph,
-            parts: self.parts,
-            bus: Bus::default(),
-        })
-    }
-}
-
-impl fmt::Debug for EngineBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EngineBuilder")
-            .field("graph", &self.graph)
-            .finish_non_exhaustive()
-    }
-}
+use super::graph::{Built, Outputs};
+use super::journal::Journal;
+use super::lease::{self, Held};
+use super::report::mark_critical;
+use super::schedule::{Mode, Node, State, Walk};
+use super::store::Record;
+use super::{
+    Class, Error, Event, Events, Failure, Graph, Handle, Observation, Outcome, REPORT_VERSION,
+    Report, RunKind, StepId, StepReport, StepResult,
+};
 
 /// Runs the steps of a graph.
 pub struct Engine {
     pub(super) graph: Arc<Built>,
-    pub(super) parts: Parts,
+    pub(super) parts: Arc<Parts>,
     pub(super) bus: Bus,
+    pub(super) outputs: Mutex<Outputs>,
 }
 
 impl fmt::Debug for Engine {
@@ -247,22 +41,7 @@ impl fmt::Debug for Engine {
 impl Engine {
     /// Prepares an engine for the graph.
     pub fn builder(graph: Graph) -> EngineBuilder {
-        EngineBuilder {
-            graph,
-            parts: Parts {
-                deployment: "default".to_owned(),
-                store: Arc::new(MemoryStore::new()),
-                secrets: Arc::new(MemorySecretStore::new()),
-                clock: Arc::new(RealClock::new()),
-                host_clock: Arc::new(RealClock::new()),
-                limits: BTreeMap::new(),
-                approvals: Approvals::none(),
-                cancel: CancellationToken::new(),
-                retry: Retry::default(),
-                lease_ttl: Duration::from_secs(30),
-                patience: Duration::from_secs(600),
-            },
-        }
+        EngineBuilder::new(graph)
     }
 
     /// What happens from now on.
@@ -279,53 +58,367 @@ impl Engine {
             .collect()
     }
 
-    /// Observes what can be observed, and changes nothing.
-    ///
-    /// # Errors
-    /// When the journal cannot be read.
-    pub async fn plan(&self) -> Result<Plan, Error> {
-        Err(Error::terminal("plan", "not yet written"))
-    }
-
     /// Runs all steps. To resume a run that was killed or failed is to run again.
+    ///
+    /// Dropping the future is like killing the process, for this run. To stop it cleanly, cancel
+    /// the token given to [`EngineBuilder::cancel`].
     ///
     /// # Errors
     /// When the run could not begin: the journal cannot be used, or another runner is alive. What
     /// fails later is in the report.
     pub async fn run(&self) -> Result<Report, Error> {
-        Err(Error::terminal("run", "not yet written"))
+        self.run_part((0..self.graph.len()).collect(), None).await
     }
 
     /// Runs one step; what it needs is observed and not applied.
     ///
     /// # Errors
-    /// As [`run`](Self::run), and when there is no such step (the error lists the known ones).
+    /// As [`run`](Self::run); when there is no such step (the error lists the known ones); and when
+    /// something that it needs does not stand.
     pub async fn run_only(&self, id: impl Into<StepId>) -> Result<Report, Error> {
-        self.graph.find(&id.into())?;
-        Err(Error::terminal("run", "not yet written"))
+        let target = self.graph.find(&id.into())?;
+        self.run_part(BTreeSet::from([target]), Some(target)).await
     }
 
     /// Runs one step and all that comes before it.
     ///
     /// # Errors
-    /// As [`run_only`](Self::run_only).
+    /// As [`run`](Self::run), and when there is no such step (the error lists the known ones).
     pub async fn run_until(&self, id: impl Into<StepId>) -> Result<Report, Error> {
-        self.graph.find(&id.into())?;
-        Err(Error::terminal("run", "not yet written"))
+        let target = self.graph.find(&id.into())?;
+        self.run_part(self.graph.closure(target, false), None).await
     }
 
-    /// Takes back, last first, what the journal says that we meant to make.
-    ///
-    /// # Errors
-    /// As [`run_only`](Self::run_only).
-    pub async fn teardown(&self, options: TeardownOptions) -> Result<Report, Error> {
-        let _ = options;
-        Err(Error::terminal("tear down", "not yet written"))
-    }
-
-    /// A step's output, as it was last observed by this engine.
+    /// A step's output, as it was last observed by this engine's plan, run or teardown.
     pub fn output<T: Clone + Send + Sync + 'static>(&self, handle: &Handle<T>) -> Option<T> {
-        let _ = (handle.graph(), handle.index());
-        None
+        if handle.graph() != self.graph.id {
+            return None;
+        }
+        let outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
+        outputs.get(&handle.index())?.downcast_ref::<T>().cloned()
+    }
+
+    async fn run_part(&self, part: BTreeSet<usize>, only: Option<usize>) -> Result<Report, Error> {
+        let run = Run::begin(self, RunKind::Run, part.len()).await?;
+        let outputs = match only {
+            Some(target) => match self.needs_of(target, &run.common).await {
+                Ok(outputs) => outputs,
+                Err(error) => {
+                    run.end(&Outcome::Failed).await;
+                    return Err(error);
+                }
+            },
+            None => Outputs::new(),
+        };
+        let mut walk = self.walk(&run.common, Mode::Run, &part, outputs);
+        walk.run().await;
+        self.remember(&walk);
+        let mut report = run.report(self, &walk);
+        run.end(&report.outcome).await;
+        report.notes = run.common.notes();
+        Ok(report)
+    }
+
+    /// What a step needs, by observation alone.
+    async fn needs_of(&self, target: usize, common: &Arc<Common>) -> Result<Outputs, Error> {
+        let mut part = self.graph.closure(target, true);
+        part.remove(&target);
+        let mut walk = self.walk(common, Mode::Look, &part, Outputs::new());
+        walk.run().await;
+        let unmet = self.graph.order.iter().find_map(|index| {
+            let node = walk.nodes.get(index)?;
+            let found = match &node.state {
+                State::Stands(_) => return None,
+                State::Unmet(seen) => unmet(seen),
+                State::Failed(error) => format!("could not be observed: {error}"),
+                _ => "was not reached".to_owned(),
+            };
+            Some((self.graph.step(*index).id(), found))
+        });
+        match unmet {
+            None => Ok(walk.outputs),
+            Some((need, found)) => {
+                let id = self.graph.step(target).id();
+                Err(Error::terminal(
+                    format!("run only `{id}`"),
+                    format!("`{need}`, which it needs, {found}"),
+                )
+                .next(format!("run until `{id}`, or run everything")))
+            }
+        }
+    }
+
+    pub(super) fn walk(
+        &self,
+        common: &Arc<Common>,
+        mode: Mode,
+        part: &BTreeSet<usize>,
+        outputs: Outputs,
+    ) -> Walk {
+        let (graph, parts) = (Arc::clone(&self.graph), Arc::clone(&self.parts));
+        Walk::new(graph, parts, Arc::clone(common), mode, part, outputs)
+    }
+
+    pub(super) fn remember(&self, walk: &Walk) {
+        let mut outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
+        outputs.extend(
+            walk.outputs
+                .iter()
+                .map(|(index, value)| (*index, Arc::clone(value))),
+        );
+    }
+
+    /// What the steps of a run share.
+    pub(super) fn common(&self, journal: Journal, lost: CancellationToken) -> Arc<Common> {
+        Arc::new(Common {
+            deployment: self.parts.deployment.clone(),
+            clock: Arc::clone(&self.parts.clock),
+            secrets: Arc::clone(&self.parts.secrets),
+            journal,
+            bus: self.bus.clone(),
+            cancel: self.parts.cancel.clone(),
+            lost,
+            notes: Mutex::default(),
+        })
+    }
+}
+
+/// What an observation that is not satisfied says, as the end of a sentence.
+pub(super) fn unmet(seen: &Observation<()>) -> String {
+    match seen {
+        Observation::Satisfied(()) => "stands".to_owned(),
+        Observation::Absent { why } => format!("does not stand: {why}"),
+        Observation::Drifted { what, .. } => format!("has drifted: {}", what.join("; ")),
+        Observation::Blocked { by, .. } => format!("is blocked: {by}"),
+    }
+}
+
+/// A run under its lease.
+pub(super) struct Run {
+    pub(super) common: Arc<Common>,
+    held: Mutex<Option<Held>>,
+    kind: RunKind,
+    began: Duration,
+    began_at: jiff::Timestamp,
+}
+
+impl Run {
+    /// Takes the lease and opens the journal.
+    pub(super) async fn begin(engine: &Engine, kind: RunKind, steps: usize) -> Result<Self, Error> {
+        let parts = &engine.parts;
+        let lost = CancellationToken::new();
+        let clock = Arc::clone(&parts.host_clock);
+        let (held, adopted) = lease::acquire(
+            Arc::clone(&parts.store),
+            &parts.deployment,
+            parts.lease_ttl,
+            clock,
+            lost.clone(),
+        )
+        .await?;
+        let generation = Some(held.generation());
+        let journal = Journal::read(
+            Arc::clone(&parts.store),
+            parts.deployment.clone(),
+            generation,
+        )
+        .await?;
+        let common = engine.common(journal, lost);
+        let began_at = common.clock.timestamp();
+        let record = Record::RunStarted {
+            kind,
+            holder: held.holder().clone(),
+        };
+        common
+            .journal
+            .append(
+                &format!("begin a run of `{}`", parts.deployment),
+                began_at,
+                record,
+            )
+            .await?;
+        common.bus.tell(Event::RunStarted {
+            at: began_at,
+            deployment: parts.deployment.clone(),
+            kind,
+            steps,
+            adopted: adopted.map(|holder| holder.to_string()),
+        });
+        Ok(Self {
+            began: common.clock.now(),
+            held: Mutex::new(Some(held)),
+            common,
+            kind,
+            began_at,
+        })
+    }
+
+    /// Journals the end and gives the lease back. What fails here is a note: the systems stand as
+    /// they stand.
+    pub(super) async fn end(&self, outcome: &Outcome) {
+        let at = self.common.clock.timestamp();
+        if !self.common.lost.is_cancelled() {
+            let record = Record::RunEnded {
+                outcome: outcome.clone(),
+            };
+            if let Err(error) = self
+                .common
+                .journal
+                .append("journal the run's end", at, record)
+                .await
+            {
+                self.common.note(error.to_string());
+            }
+        }
+        let held = self
+            .held
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(held) = held
+            && let Err(error) = held.release().await
+        {
+            self.common.note(error.to_string());
+        }
+        let took = self.common.clock.now().saturating_sub(self.began);
+        self.common.bus.tell(Event::RunEnded {
+            at,
+            outcome: outcome.clone(),
+            took,
+        });
+    }
+
+    /// The report of a run's walk.
+    fn report(&self, engine: &Engine, walk: &Walk) -> Report {
+        let total = self.common.clock.now().saturating_sub(self.began);
+        let mut order = walk.begun.clone();
+        order.extend(
+            engine
+                .graph
+                .order
+                .iter()
+                .filter(|index| walk.nodes.contains_key(index) && !walk.begun.contains(index)),
+        );
+        let steps = order
+            .into_iter()
+            .filter_map(|index| Some(step_report(engine, index, walk.nodes.get(&index)?)))
+            .collect();
+        self.assemble(steps, total)
+    }
+
+    /// A report of the given steps.
+    pub(super) fn assemble(&self, mut steps: Vec<StepReport>, total: Duration) -> Report {
+        let (critical_path, critical_time) = mark_critical(&mut steps);
+        let (outcome, next) = self.outcome(&steps);
+        Report {
+            version: REPORT_VERSION,
+            deployment: self.common.deployment.clone(),
+            kind: self.kind,
+            outcome,
+            began: self.began_at,
+            total,
+            critical_path,
+            critical_time,
+            steps,
+            next,
+            notes: Vec::new(),
+        }
+    }
+
+    pub(super) fn since_began(&self) -> Duration {
+        self.common.clock.now().saturating_sub(self.began)
+    }
+
+    fn outcome(&self, steps: &[StepReport]) -> (Outcome, Option<String>) {
+        let failed = |class: Class| {
+            steps.iter().find_map(|step| match &step.result {
+                StepResult::Failed { error } if error.class == class => Some((&step.id, error)),
+                _ => None,
+            })
+        };
+        let all = |step: &StepReport| {
+            !matches!(
+                step.result,
+                StepResult::Failed { .. } | StepResult::Skipped { .. }
+            )
+        };
+        let advice = |(id, error): (&StepId, &Failure)| {
+            let next = error
+                .next
+                .clone()
+                .unwrap_or_else(|| "mend it, then run again".to_owned());
+            Some(format!("`{id}`: {next}"))
+        };
+        if steps.iter().all(all) {
+            return (
+                Outcome::Done {
+                    changed: steps.iter().filter(|step| step.changed).count(),
+                },
+                None,
+            );
+        }
+        if let Some(found) = failed(Class::LeaseLost) {
+            return (Outcome::LeaseLost, advice(found));
+        }
+        if self.common.lost.is_cancelled() {
+            return (
+                Outcome::LeaseLost,
+                Some("leave the deployment to the runner that took it over".to_owned()),
+            );
+        }
+        if self.common.cancel.is_cancelled() {
+            return (
+                Outcome::Cancelled,
+                Some("run again: it goes on from what stands".to_owned()),
+            );
+        }
+        for class in [Class::Terminal, Class::Transient, Class::Unclear] {
+            if let Some(found) = failed(class) {
+                return (Outcome::Failed, advice(found));
+            }
+        }
+        match failed(Class::NeedsOperator) {
+            Some(found) => (Outcome::NeedsOperator, advice(found)),
+            None => (Outcome::Failed, None),
+        }
+    }
+}
+
+fn step_report(engine: &Engine, index: usize, node: &Node) -> StepReport {
+    let step = engine.graph.step(index);
+    let result = match &node.state {
+        State::Stands(by) => StepResult::Stands { by: *by },
+        State::Failed(error) => StepResult::Failed {
+            error: Failure::from(error),
+        },
+        State::Skipped(because) => StepResult::Skipped {
+            because: because.clone(),
+        },
+        State::Unmet(seen) => StepResult::Skipped {
+            because: unmet(seen),
+        },
+        State::Pending | State::Todo | State::Running => StepResult::Skipped {
+            because: "it was not reached".to_owned(),
+        },
+    };
+    StepReport {
+        id: step.id(),
+        about: step.about(),
+        result,
+        start: node.start,
+        wall: node.end.saturating_sub(node.start),
+        attempts: node.attempts,
+        changed: node.changed,
+        longest_wait: node.longest_wait.clone(),
+        needs: engine
+            .graph
+            .before(index)
+            .into_iter()
+            .map(|(before, _)| engine.graph.step(before).id())
+            .collect(),
+        released_by: node
+            .released_by
+            .map(|before| engine.graph.step(before).id()),
+        critical: false,
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_core::Stream;
 use futures_util::StreamExt;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::Notify;
 
 use super::report::say;
 use super::{Context, Deadline, Error, Event, Failure, Waited};
@@ -142,22 +142,230 @@ impl<'a> Wait<'a> {
     /// # Errors
     /// When `poll` says failed or fails for good (transient and unclear errors are tolerated and
     /// told), when the deadline passes, and when the run is to stop.
-    pub async fn poll<T, F, Fut>(self, mut poll: F) -> Result<T, Error>
+    pub async fn poll<T, F, Fut>(mut self, mut poll: F) -> Result<T, Error>
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<Polled<T>, Error>>,
     {
-        let _ = &mut poll;
-        let _ = (
-            &self.first,
-            &self.longest,
-            &self.watch,
-            &self.next,
-            &self.deadline,
+        let mut sight = Sight::new(self.cx, self.what.clone());
+        let attempted = format!("wait for {}", self.what);
+        let mut pause = self.first;
+        loop {
+            self.cx
+                .go_on(&attempted)
+                .map_err(|error| sight.stopped(error))?;
+            let mut least = Duration::ZERO;
+            let changed = match poll().await {
+                Ok(Polled::Done(output)) => return Ok(output),
+                Ok(Polled::Failed(error)) => return Err(error),
+                Ok(Polled::Pending {
+                    state,
+                    progress,
+                    blocker,
+                }) => sight.saw(state, progress, blocker),
+                Err(error) if error.is_transient() || error.is_unclear() => {
+                    least = error.wait_before_retry().unwrap_or_default();
+                    sight.failed(error, pause.max(least));
+                    false
+                }
+                Err(error) => return Err(error),
+            };
+            pause = if changed {
+                self.first
+            } else {
+                (pause * 2).min(self.longest)
+            };
+            let left = sight.left(self.deadline);
+            if left.is_zero() {
+                return Err(sight.overdue(attempted, self.deadline, self.next));
+            }
+            // At the deadline there is one last poll.
+            self.rest(pause.max(least).min(left)).await;
+        }
+    }
+
+    /// Until the pause is over, the watch wakes, or the run is to stop.
+    async fn rest(&mut self, pause: Duration) {
+        let mut ended = false;
+        let watch = &mut self.watch;
+        let woken = async {
+            match watch {
+                Some(Watch(stream)) => match stream.next().await {
+                    Some(()) => {}
+                    None => {
+                        ended = true;
+                        pending::<()>().await;
+                    }
+                },
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.cx.stopped() => {}
+            () = woken => {}
+            () = self.cx.common.clock.sleep(pause) => {}
+        }
+        if ended {
+            self.watch = None;
+        }
+    }
+}
+
+/// What a wait has seen so far.
+struct Sight<'a> {
+    cx: &'a Context,
+    what: String,
+    began: Duration,
+    since: jiff::Timestamp,
+    changed: Duration,
+    seen: Option<(String, Option<f32>)>,
+    blocker: Option<String>,
+    trouble: Option<Error>,
+    failures: u32,
+}
+
+impl<'a> Sight<'a> {
+    fn new(cx: &'a Context, what: String) -> Self {
+        cx.track.waits.fetch_add(1, Ordering::SeqCst);
+        let now = cx.clock().now();
+        Self {
+            cx,
+            what,
+            began: now,
+            since: cx.now(),
+            changed: now,
+            seen: None,
+            blocker: None,
+            trouble: None,
+            failures: 0,
+        }
+    }
+
+    /// Takes in a look; says whether anything changed.
+    fn saw(&mut self, state: String, progress: Option<f32>, blocker: Option<String>) -> bool {
+        self.trouble = None;
+        self.failures = 0;
+        self.blocker = blocker;
+        if self
+            .seen
+            .as_ref()
+            .is_some_and(|(before, at)| *before == state && *at == progress)
+        {
+            return false;
+        }
+        self.changed = self.cx.clock().now();
+        self.cx.saw(format!("{}: {state}", self.what));
+        self.cx.tell(Event::Waiting {
+            at: self.cx.now(),
+            step: self.cx.step().clone(),
+            what: self.what.clone(),
+            since: self.since,
+            state: state.clone(),
+            progress,
+        });
+        self.seen = Some((state, progress));
+        true
+    }
+
+    /// Takes in that the system could not be asked.
+    fn failed(&mut self, error: Error, after: Duration) {
+        self.failures += 1;
+        self.cx.tell(Event::Retried {
+            at: self.cx.now(),
+            step: self.cx.step().clone(),
+            attempt: self.failures,
+            after,
+            error: Failure::from(&error),
+        });
+        self.trouble = Some(error);
+    }
+
+    /// How long may still be waited.
+    fn left(&self, deadline: Deadline) -> Duration {
+        let now = self.cx.clock().now();
+        let stall = (self.changed + deadline.stall).saturating_sub(now);
+        let total = (self.began + deadline.total).saturating_sub(now);
+        stall.min(total)
+    }
+
+    fn last_seen(&self) -> String {
+        let mut text = match &self.seen {
+            Some((state, Some(progress))) => {
+                format!("last seen: {state} ({:.0} %)", progress * 100.0)
+            }
+            Some((state, None)) => format!("last seen: {state}"),
+            None => "nothing was seen".to_owned(),
+        };
+        if let Some(blocker) = &self.blocker {
+            text.push_str(&format!(", held up by {blocker}"));
+        }
+        if let Some(trouble) = &self.trouble {
+            text.push_str(&format!(
+                ", and then it could not be asked any more ({trouble})"
+            ));
+        }
+        text
+    }
+
+    fn overdue(&self, attempted: String, deadline: Deadline, next: Option<String>) -> Error {
+        let now = self.cx.clock().now();
+        let (waited, still) = (now - self.began, now - self.changed);
+        let found = if waited >= deadline.total {
+            format!("it was not so after {}", say(waited))
+        } else {
+            format!(
+                "nothing changed for {} ({} in all)",
+                say(still),
+                say(waited)
+            )
+        };
+        let next = next.unwrap_or_else(|| match &self.blocker {
+            Some(blocker) => format!("see to {blocker}, then run again: it goes on from here"),
+            None => {
+                "look at why it does not go on, then run again: it goes on from here".to_owned()
+            }
+        });
+        let error = Error::terminal(attempted, format!("{found}; {}", self.last_seen())).next(next);
+        match &self.trouble {
+            Some(trouble) => error.because(trouble.clone()),
+            None => error,
+        }
+    }
+
+    /// The run is to stop: the error keeps what was seen.
+    fn stopped(&self, error: Error) -> Error {
+        if self.seen.is_none() {
+            return error;
+        }
+        let stopped = Error::new(
+            error.class(),
+            error.attempted(),
+            format!("{}; {}", error.found(), self.last_seen()),
         );
-        Err(Error::terminal(
-            format!("wait for {}", self.what),
-            "not yet written",
-        ))
+        match error.what_next() {
+            Some(next) => stopped.next(next),
+            None => stopped,
+        }
+    }
+}
+
+impl Drop for Sight<'_> {
+    fn drop(&mut self) {
+        self.cx.touch();
+        self.cx.track.waits.fetch_sub(1, Ordering::SeqCst);
+        let time = self.cx.clock().now().saturating_sub(self.began);
+        let mut longest = self
+            .cx
+            .track
+            .longest
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if longest.as_ref().is_none_or(|before| before.time < time) {
+            *longest = Some(Waited {
+                what: self.what.clone(),
+                time,
+            });
+        }
     }
 }
