@@ -48,7 +48,6 @@ impl Default for Client {
 
 impl Client {
     /// A builder with the defaults: RMCP+, suite 17 then 3, 5 seconds a command.
-    #[must_use]
     pub fn builder() -> ClientBuilder {
         ClientBuilder {
             deadline: Duration::from_secs(5),

@@ -126,10 +126,10 @@ impl Discovery {
             let Some((again, addr, attempt)) = self.due.front().copied() else {
                 return Ok(None);
             };
-            if !self
+            if self
                 .waiting
                 .get(&addr)
-                .is_some_and(|(_, current)| *current == attempt)
+                .is_none_or(|(_, current)| *current != attempt)
             {
                 // Answered since.
                 self.due.pop_front();

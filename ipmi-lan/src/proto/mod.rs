@@ -7,6 +7,6 @@ mod timing;
 mod workarounds;
 
 pub use rtt::Rtt;
-pub use session::{Event, Failure, Request, RequestId, Session, SessionConfig};
+pub use session::{Event, Failure, Random, Request, RequestId, Session, SessionConfig};
 pub use timing::Timing;
 pub use workarounds::Workarounds;

@@ -101,6 +101,9 @@ impl SessionConfig {
     }
 }
 
+/// Fills bytes with randomness. Tests pass fixed bytes, so that a transcript is exact.
+pub type Random = Box<dyn FnMut(&mut [u8]) + Send>;
+
 /// Names a request towards the core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(
@@ -274,7 +277,7 @@ pub(super) enum State {
 /// The state machine of one BMC's session. It opens when the first request comes, and again when it was lost.
 pub struct Session {
     pub(super) config: SessionConfig,
-    pub(super) random: Box<dyn FnMut(&mut [u8]) + Send>,
+    pub(super) random: Random,
     pub(super) state: State,
     pub(super) queue: VecDeque<Request>,
     in_flight: Option<InFlight>,
@@ -312,11 +315,7 @@ impl fmt::Debug for Session {
 
 impl Session {
     /// A session that is not open yet. `random` fills bytes: random numbers, session ids, initialisation vectors.
-    pub fn new(
-        config: SessionConfig,
-        now: Instant,
-        random: Box<dyn FnMut(&mut [u8]) + Send>,
-    ) -> Self {
+    pub fn new(config: SessionConfig, now: Instant, random: Random) -> Self {
         Self {
             config,
             random,

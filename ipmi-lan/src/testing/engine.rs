@@ -1,0 +1,606 @@
+//! The BMC's side of the protocol: sessions and their handshake. No I/O: datagrams in, datagrams out.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use rand::RngCore;
+
+use super::state::{BmcSpec, BmcState, User};
+use crate::credentials::Privilege;
+use crate::wire::crypto::{CipherSuite, SessionKeys, same};
+use crate::wire::message::{NETFN_APP, RequestMessage, ResponseMessage};
+use crate::wire::rakp::{
+    Exchange, OpenAccepted, OpenRequest, OpenResponse, Rakp1, Rakp2, Rakp2Proof, Rakp3, Rakp4,
+    status,
+};
+use crate::wire::v2::{Packet, PayloadType, seal, seal_plain};
+use crate::wire::window::Window;
+use crate::wire::{Class, asf, classify, v15};
+
+use super::commands::{self, NO_PRIVILEGE};
+
+enum Stage {
+    /// Open Session was answered.
+    Opened,
+    /// RAKP 2 went out.
+    Proven {
+        rakp1: Vec<u8>,
+        rakp2: Rakp2,
+        exchange: Exchange,
+        user: User,
+    },
+    /// RAKP 4 went out.
+    Active {
+        rakp3: Vec<u8>,
+        rakp4: Vec<u8>,
+        keys: SessionKeys,
+        window: Window,
+        seq: u32,
+        privilege: Privilege,
+        limit: Privilege,
+    },
+}
+
+struct Slot {
+    managed: u32,
+    console: u32,
+    tag: u8,
+    suite: CipherSuite,
+    max: u8,
+    peer: SocketAddr,
+    used: Instant,
+    stage: Stage,
+}
+
+/// A command that is to be carried out, and how its answer travels.
+pub(crate) struct Call {
+    pub(crate) net_fn: u8,
+    pub(crate) code: u8,
+    pub(crate) data: Vec<u8>,
+    pub(crate) raw: Vec<u8>,
+    pub(crate) session: Option<u32>,
+}
+
+/// What a datagram asks for.
+pub(crate) enum Asked {
+    /// Nothing that is answered.
+    Nothing,
+    /// A presence ping with this tag.
+    Ping(u8),
+    /// Open Session, RAKP 1 or 3.
+    Handshake(&'static str, PayloadType, Vec<u8>),
+    /// A command.
+    Command(Call),
+}
+
+pub(crate) struct Engine {
+    slots: Vec<Slot>,
+    next: u32,
+    /// How many sessions were opened to the end.
+    pub(crate) opened: u64,
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    rand::rng().fill_bytes(&mut bytes);
+    bytes
+}
+
+impl Engine {
+    pub(crate) fn new() -> Self {
+        Self {
+            slots: Vec::new(),
+            next: u32::from_le_bytes(random()) | 1,
+            opened: 0,
+        }
+    }
+
+    /// How many slots are taken: half-open, active.
+    pub(crate) fn taken(&self) -> (usize, usize) {
+        let active = self
+            .slots
+            .iter()
+            .filter(|s| matches!(s.stage, Stage::Active { .. }))
+            .count();
+        (self.slots.len() - active, active)
+    }
+
+    pub(crate) fn forget_sessions(&mut self) {
+        self.slots.clear();
+    }
+
+    pub(crate) fn expire(&mut self, now: Instant, timeout: Duration) {
+        self.slots
+            .retain(|slot| now.saturating_duration_since(slot.used) < timeout);
+    }
+
+    fn slot(&mut self, managed: u32) -> Option<&mut Slot> {
+        self.slots.iter_mut().find(|s| s.managed == managed)
+    }
+
+    /// Takes a datagram apart and verifies it.
+    pub(crate) fn ask(&mut self, now: Instant, datagram: &[u8]) -> Asked {
+        match classify(datagram) {
+            Class::Asf => asf::decode_ping(datagram).map_or(Asked::Nothing, Asked::Ping),
+            Class::V15 => Self::ask_v15(datagram),
+            Class::V2 => self.ask_v2(now, datagram),
+            Class::Other => Asked::Nothing,
+        }
+    }
+
+    fn ask_v15(datagram: &[u8]) -> Asked {
+        let Ok(packet) = v15::Packet::parse(datagram) else {
+            return Asked::Nothing;
+        };
+        if packet.session != 0 {
+            return Asked::Nothing;
+        }
+        Self::call(packet.payload, None)
+    }
+
+    fn call(payload: &[u8], session: Option<u32>) -> Asked {
+        let Ok(request) = RequestMessage::decode(payload) else {
+            return Asked::Nothing;
+        };
+        Asked::Command(Call {
+            net_fn: request.net_fn,
+            code: request.command,
+            data: request.data.to_vec(),
+            raw: payload.to_vec(),
+            session,
+        })
+    }
+
+    fn ask_v2(&mut self, now: Instant, datagram: &[u8]) -> Asked {
+        let Ok(packet) = Packet::parse(datagram) else {
+            return Asked::Nothing;
+        };
+        let payload = packet.payload.to_vec();
+        match packet.payload_type {
+            PayloadType::OpenRequest => {
+                return Asked::Handshake("Open Session", packet.payload_type, payload);
+            }
+            PayloadType::Rakp1 => return Asked::Handshake("RAKP 1", packet.payload_type, payload),
+            PayloadType::Rakp3 => return Asked::Handshake("RAKP 3", packet.payload_type, payload),
+            PayloadType::Ipmi => {}
+            _ => return Asked::Nothing,
+        }
+        if packet.session == 0 {
+            return Self::call(packet.payload, None);
+        }
+        let Some(slot) = self.slot(packet.session) else {
+            return Asked::Nothing;
+        };
+        let Stage::Active { keys, window, .. } = &mut slot.stage else {
+            return Asked::Nothing;
+        };
+        if packet.seq != 0 && !window.allows(packet.seq) {
+            return Asked::Nothing;
+        }
+        let Ok(payload) = packet.open(keys) else {
+            return Asked::Nothing;
+        };
+        if packet.seq != 0 {
+            window.accept(packet.seq);
+        }
+        slot.used = now;
+        Self::call(&payload, Some(packet.session))
+    }
+
+    /// Answers a step of the handshake. `failing` is a status that a tap wants.
+    pub(crate) fn handshake(
+        &mut self,
+        now: Instant,
+        peer: SocketAddr,
+        spec: &BmcSpec,
+        state: &BmcState,
+        kind: PayloadType,
+        payload: &[u8],
+    ) -> Option<Vec<u8>> {
+        match kind {
+            PayloadType::OpenRequest => self.open(now, peer, spec, payload),
+            PayloadType::Rakp1 => self.rakp1(now, spec, state, payload),
+            PayloadType::Rakp3 => self.rakp3(now, spec, payload),
+            _ => None,
+        }
+    }
+
+    fn open(
+        &mut self,
+        now: Instant,
+        peer: SocketAddr,
+        spec: &BmcSpec,
+        payload: &[u8],
+    ) -> Option<Vec<u8>> {
+        let request = OpenRequest::decode(payload).ok()?;
+        let quirks = &spec.quirks;
+        let console = if quirks.id_zero { 0 } else { request.console };
+        let refuse = |code: u8| {
+            let mut payload = OpenResponse {
+                tag: request.tag,
+                status: code,
+                console: Some(console),
+                accepted: None,
+            }
+            .encode();
+            if quirks.short_refusal {
+                payload.truncate(2);
+            }
+            Some(seal_plain(PayloadType::OpenResponse, &payload))
+        };
+        let (a, i, c) = request.algorithms;
+        let wanted = if (a, i, c) == (0xff, 0xff, 0xff) {
+            spec.suites.first().copied()
+        } else {
+            CipherSuite::from_algorithms(a, i, c).filter(|suite| spec.suites.contains(suite))
+        };
+        let Some(suite) = wanted else {
+            return if quirks.silent_suite {
+                None
+            } else {
+                refuse(quirks.suite_status.unwrap_or(status::NO_SUITE))
+            };
+        };
+        // The same request again: its answer was lost. The specification leaves it open; a good BMC does not open a second session for it.
+        let taken = self.slots.len();
+        let known = self.slots.iter_mut().find(|s| {
+            matches!(s.stage, Stage::Opened)
+                && s.peer == peer
+                && s.console == request.console
+                && s.tag == request.tag
+        });
+        let max = if request.privilege == 0 {
+            4
+        } else {
+            request.privilege.min(4)
+        };
+        let managed = match known.filter(|_| !quirks.open_each_time) {
+            Some(slot) => {
+                slot.used = now;
+                slot.managed
+            }
+            None if taken >= spec.slots => return refuse(status::NO_RESOURCES),
+            None => {
+                self.next = self.next.wrapping_add(2).max(1);
+                let managed = self.next;
+                let stage = Stage::Opened;
+                let slot = Slot {
+                    managed,
+                    console: request.console,
+                    tag: request.tag,
+                    suite,
+                    max,
+                    peer,
+                    used: now,
+                    stage,
+                };
+                self.slots.push(slot);
+                managed
+            }
+        };
+        let answered = quirks.downgrade.and_then(CipherSuite::new).unwrap_or(suite);
+        let accepted = OpenAccepted {
+            privilege: max,
+            managed,
+            algorithms: answered.codes(),
+        };
+        let response = OpenResponse {
+            tag: request.tag,
+            status: status::OK,
+            console: Some(console),
+            accepted: Some(accepted),
+        };
+        Some(seal_plain(PayloadType::OpenResponse, &response.encode()))
+    }
+
+    fn rakp1(
+        &mut self,
+        now: Instant,
+        spec: &BmcSpec,
+        state: &BmcState,
+        payload: &[u8],
+    ) -> Option<Vec<u8>> {
+        let rakp1 = Rakp1::decode(payload).ok()?;
+        let quirks = &spec.quirks;
+        let seal_rakp2 = |rakp2: &Rakp2| Some(seal_plain(PayloadType::Rakp2, &rakp2.encode()));
+        let fail = |console, status| {
+            seal_rakp2(&Rakp2 {
+                tag: rakp1.tag,
+                status,
+                console: Some(console),
+                proof: None,
+            })
+        };
+        let Some(slot) = self.slot(rakp1.managed) else {
+            return fail(0, status::INVALID_SESSION);
+        };
+        slot.used = now;
+        let console = if quirks.id_zero { 0 } else { slot.console };
+        if let Stage::Proven {
+            rakp1: known,
+            rakp2,
+            ..
+        } = &slot.stage
+            && known == payload
+            && !quirks.fresh_rakp2
+        {
+            return seal_rakp2(rakp2);
+        }
+        if matches!(slot.stage, Stage::Active { .. }) {
+            return None;
+        }
+        let wanted = Privilege::from_code(rakp1.role)?;
+        let by_name = rakp1.role & 0x10 != 0;
+        let user = state.users.values().find(|user| {
+            user.enabled
+                && user.name.as_bytes() == rakp1.user
+                && (by_name || user.privilege >= wanted)
+        });
+        let Some(user) = user.cloned() else {
+            self.slots.retain(|s| s.managed != rakp1.managed);
+            return fail(console, status::UNAUTHORIZED_NAME);
+        };
+        if quirks.intel20 && by_name {
+            self.slots.retain(|s| s.managed != rakp1.managed);
+            return fail(console, status::UNAUTHORIZED_NAME);
+        }
+        if wanted > user.privilege {
+            self.slots.retain(|s| s.managed != rakp1.managed);
+            return fail(console, status::UNAUTHORIZED_ROLE);
+        }
+        let slot = self.slot(rakp1.managed)?;
+        let exchange = Exchange {
+            suite: slot.suite,
+            console: slot.console,
+            managed: slot.managed,
+            console_random: rakp1.random,
+            managed_random: random(),
+            guid: state.guid,
+            role: rakp1.role,
+            user: rakp1.user.clone(),
+        };
+        let mut code = exchange.rakp2_code(password(&user, spec));
+        if quirks.long_rakp2 {
+            code.extend([0; 4]);
+        }
+        let proof = Rakp2Proof {
+            random: exchange.managed_random,
+            guid: state.guid,
+            code,
+        };
+        let rakp2 = Rakp2 {
+            tag: rakp1.tag,
+            status: status::OK,
+            console: Some(console),
+            proof: Some(proof),
+        };
+        let datagram = seal_rakp2(&rakp2);
+        slot.stage = Stage::Proven {
+            rakp1: payload.to_vec(),
+            rakp2,
+            exchange,
+            user,
+        };
+        datagram
+    }
+
+    fn rakp3(&mut self, now: Instant, spec: &BmcSpec, payload: &[u8]) -> Option<Vec<u8>> {
+        let rakp3 = Rakp3::decode(payload).ok()?;
+        let quirks = &spec.quirks;
+        if rakp3.status != status::OK {
+            // The console gives up.
+            self.slots
+                .retain(|s| s.managed != rakp3.managed || matches!(s.stage, Stage::Active { .. }));
+            return None;
+        }
+        let seal_rakp4 = |rakp4: &Rakp4| Some(seal_plain(PayloadType::Rakp4, &rakp4.encode()));
+        let fail = |console, status| {
+            seal_rakp4(&Rakp4 {
+                tag: rakp3.tag,
+                status,
+                console: Some(console),
+                code: Vec::new(),
+            })
+        };
+        let Some(slot) = self.slot(rakp3.managed) else {
+            return fail(0, status::INVALID_SESSION);
+        };
+        slot.used = now;
+        let console = if quirks.id_zero { 0 } else { slot.console };
+        let (exchange, user) = match &slot.stage {
+            Stage::Proven { exchange, user, .. } => (exchange, user),
+            Stage::Active {
+                rakp3: known,
+                rakp4,
+                ..
+            } if known == payload && !quirks.rakp3_once => return Some(rakp4.clone()),
+            Stage::Active { .. } => return None,
+            Stage::Opened => return fail(console, status::INVALID_SESSION),
+        };
+        if !same(&exchange.rakp3_code(password(user, spec)), &rakp3.code) {
+            self.slots.retain(|s| s.managed != rakp3.managed);
+            return fail(console, status::INVALID_INTEGRITY);
+        }
+        let kg = if spec.kg.is_empty() {
+            password(user, spec)
+        } else {
+            &spec.kg
+        };
+        let sik = exchange.sik(kg);
+        let mut code = exchange.rakp4_code(&sik);
+        let keys = SessionKeys::derive(exchange.suite, sik, password(user, spec));
+        if quirks.intel20 {
+            code.truncate(keys.code_len());
+        }
+        let rakp4 = seal_rakp4(&Rakp4 {
+            tag: rakp3.tag,
+            status: status::OK,
+            console: Some(console),
+            code,
+        })?;
+        let role = Privilege::from_code(exchange.role).unwrap_or(Privilege::User);
+        let max = Privilege::from_code(slot.max).unwrap_or(Privilege::Administrator);
+        slot.stage = Stage::Active {
+            rakp3: payload.to_vec(),
+            rakp4: rakp4.clone(),
+            keys,
+            window: Window::starting_at(1, 16, 16),
+            seq: 0,
+            privilege: Privilege::User.min(role),
+            limit: role.min(user.privilege).min(max),
+        };
+        self.opened += 1;
+        Some(rakp4)
+    }
+
+    /// Answers a command that belongs to the session layer itself; `None` if it is the BMC's business, an error is a completion code.
+    pub(crate) fn session_command(
+        &mut self,
+        spec: &BmcSpec,
+        state: &BmcState,
+        call: &Call,
+    ) -> Option<Result<Vec<u8>, u8>> {
+        if call.net_fn == NETFN_APP {
+            match call.code {
+                0x38 => return Some(Ok(self.auth_capabilities(spec, state, &call.data))),
+                0x54 => return Some(Ok(cipher_suites(spec, &call.data))),
+                _ => {}
+            }
+        }
+        let Some(session) = call.session else {
+            // Outside a session only identity is to be had.
+            let open = call.net_fn == NETFN_APP && matches!(call.code, 0x37 | 0x01);
+            return if open { None } else { Some(Err(NO_PRIVILEGE)) };
+        };
+        let slot = self.slot(session)?;
+        let Stage::Active {
+            privilege, limit, ..
+        } = &mut slot.stage
+        else {
+            return Some(Err(0xd5));
+        };
+        if call.net_fn == NETFN_APP {
+            match call.code {
+                0x3b => {
+                    let wanted = call.data.first().copied().unwrap_or(0) & 0x0f;
+                    if wanted == 0 {
+                        return Some(Ok(vec![privilege.code()]));
+                    }
+                    return Some(match Privilege::from_code(wanted) {
+                        None => Err(commands::INVALID_FIELD),
+                        Some(wanted) if wanted > *limit => Err(0x81),
+                        Some(wanted) => {
+                            *privilege = wanted;
+                            Ok(vec![wanted.code()])
+                        }
+                    });
+                }
+                0x3c => {
+                    let id = call.data.first_chunk::<4>().map(|b| u32::from_le_bytes(*b));
+                    return Some(match id {
+                        Some(id) if self.slots.iter().any(|s| s.managed == id) => Ok(Vec::new()),
+                        _ => Err(0x87),
+                    });
+                }
+                _ => {}
+            }
+        }
+        let needed = if spec.quirks.administrator_only {
+            Privilege::Administrator
+        } else {
+            commands::privilege(call.net_fn, call.code)
+        };
+        (*privilege < needed).then_some(Err(NO_PRIVILEGE))
+    }
+
+    /// Drops the session that a Close Session named, after its answer was sealed.
+    pub(crate) fn close(&mut self, call: &Call) {
+        if let Some(id) = call.data.first_chunk::<4>().map(|b| u32::from_le_bytes(*b)) {
+            self.slots.retain(|s| s.managed != id);
+        }
+    }
+
+    fn auth_capabilities(&self, spec: &BmcSpec, state: &BmcState, data: &[u8]) -> Vec<u8> {
+        let extended = data.first().is_some_and(|channel| channel & 0x80 != 0);
+        let null = state.users.values().any(|u| u.enabled && u.name.is_empty());
+        let named = state
+            .users
+            .values()
+            .any(|u| u.enabled && !u.name.is_empty());
+        let status =
+            u8::from(!spec.kg.is_empty()) << 5 | u8::from(named) << 2 | u8::from(null) << 1;
+        vec![
+            0x01,
+            if extended { 0x80 } else { 0 } | 0x14,
+            status,
+            if extended { 0x02 } else { 0 },
+            0,
+            0,
+            0,
+            0,
+        ]
+    }
+
+    /// Seals an answer as the command's session wants it.
+    pub(crate) fn answer(
+        &mut self,
+        spec: &BmcSpec,
+        call: &Call,
+        completion: u8,
+        data: &[u8],
+    ) -> Option<Vec<u8>> {
+        let request = RequestMessage::decode(&call.raw).ok()?;
+        let response = ResponseMessage {
+            net_fn: request.net_fn | 1,
+            seq: request.seq,
+            command: request.command,
+            completion,
+            data,
+        };
+        let mut message = response.encode(&request);
+        if spec.quirks.bad_checksums
+            && let Some(last) = message.last_mut()
+        {
+            *last = last.wrapping_add(1);
+        }
+        let Some(session) = call.session else {
+            return Some(v15::seal(v15::AuthType::None, &[], 0, 0, &message));
+        };
+        let slot = self.slots.iter_mut().find(|s| s.managed == session)?;
+        let Stage::Active { keys, seq, .. } = &mut slot.stage else {
+            return None;
+        };
+        *seq += if spec.quirks.skips_numbers && *seq > 0 {
+            2
+        } else {
+            1
+        };
+        let console = if spec.quirks.id_zero { 0 } else { slot.console };
+        Some(seal(
+            keys,
+            PayloadType::Ipmi,
+            console,
+            *seq,
+            &message,
+            random(),
+        ))
+    }
+}
+
+fn password<'a>(user: &'a User, spec: &BmcSpec) -> &'a [u8] {
+    let most = if spec.quirks.intel20 { 16 } else { 20 };
+    &user.password[..user.password.len().min(most)]
+}
+
+/// Get Channel Cipher Suites (22.15): records of 16 bytes at a time.
+fn cipher_suites(spec: &BmcSpec, data: &[u8]) -> Vec<u8> {
+    let mut records = Vec::new();
+    for suite in &spec.suites {
+        let (a, i, c) = suite.codes();
+        records.extend([0xc0, suite.number(), a, 0x40 | i, 0x80 | c]);
+    }
+    let list = usize::from(data.get(2).copied().unwrap_or(0) & 0x3f);
+    let mut out = vec![0x01];
+    out.extend(records.iter().skip(list * 16).take(16));
+    out
+}
