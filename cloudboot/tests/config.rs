@@ -596,6 +596,7 @@ fn forms_that_are_short_for_others() {
     let config = sound(overlaid(
         "
 proxy: http://proxy:3128
+limits: {ipmi: 7}
 deadlines: {default: {stall: 10m, total: 1h}, bundle: 2h30m}
 juju:
   channel: 4.0
@@ -605,6 +606,7 @@ ipmi: {ranges: [{cidr: 10.43.0.0/30}, {rack: r2, from: 10.43.1.1, to: 10.43.1.9}
 ",
     ));
     assert_eq!(config.proxy.http, config.proxy.https);
+    assert_eq!(config.limits.0, [("ipmi".to_owned(), 7)].into());
     let deadline = config.deadlines.get("bundle").unwrap();
     assert_eq!(
         (deadline.stall, deadline.total),

@@ -70,7 +70,6 @@ juju: {channel: '3.1', bundle: bundle.yaml}
     assert_eq!(config.lxd.channel.to_string(), "5.21/stable");
     assert_eq!(config.ipmi.suites, [17, 3]);
     assert_eq!((config.vault.shares, config.vault.threshold), (5, 3));
-    assert_eq!(config.limits.get("maas"), Some(8));
-    assert_eq!(config.limits.get("tea"), None);
+    assert_eq!(config.limits.get("maas"), None);
     assert!(config.net_fix.is_none() && config.machines.is_empty() && config.warnings.is_empty());
 }

@@ -19,13 +19,13 @@ pub struct VaultKeys {
     pub threshold: u8,
 }
 
-/// `limits`: how many steps may work on a resource at once.
+/// `limits`: how many steps may work on a resource at once. Only what the file says: the steps have limits of their own.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Limits(pub BTreeMap<String, usize>);
 
 impl Limits {
-    /// The limit of a resource, such as `maas`; a resource that has none is not limited.
+    /// The limit that the configuration gives a resource, such as `maas`; None: the steps' own.
     pub fn get(&self, resource: &str) -> Option<usize> {
         self.0.get(resource).copied()
     }
@@ -112,31 +112,29 @@ impl VaultKeys {
     }
 }
 
-/// The resources that steps share, and how many steps may use one at once.
-const LIMITS: [(&str, usize); 9] = [
-    ("apt", 1),
-    ("host", 1),
-    ("ipmi", 32),
-    ("juju", 4),
-    ("lxd", 4),
-    ("maas", 8),
-    ("openstack", 8),
-    ("snap", 2),
-    ("vault", 4),
+/// The resources that steps share.
+const RESOURCES: [&str; 9] = [
+    "apt",
+    "host",
+    "ipmi",
+    "juju",
+    "lxd",
+    "maas",
+    "openstack",
+    "snap",
+    "vault",
 ];
 
 impl Limits {
     pub(crate) fn read(root: &Section<'_>) -> Option<Self> {
         let limits = root.section("limits");
-        let read = |(resource, default): (&str, usize)| {
+        let read = |resource: &str| {
             let limit = limits.optional(resource, &POSITIVE)?;
-            Some((
-                resource.to_owned(),
-                limit.map_or(default, |limit| limit as usize),
-            ))
+            Some(limit.map(|limit| (resource.to_owned(), limit as usize)))
         };
-        let all: Vec<_> = LIMITS.into_iter().map(read).collect();
-        all.into_iter().collect::<Option<_>>().map(Self)
+        let all: Vec<_> = RESOURCES.into_iter().map(read).collect();
+        let said: Option<Vec<_>> = all.into_iter().collect();
+        said.map(|said| Self(said.into_iter().flatten().collect()))
     }
 }
 
