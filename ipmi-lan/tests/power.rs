@@ -1,4 +1,5 @@
 //! Power and boot, against the simulator.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
