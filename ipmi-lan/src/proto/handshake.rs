@@ -13,6 +13,8 @@ use crate::wire::v2::{Packet, PayloadType, seal_plain};
 const SILENT_OPENS: u32 = 4;
 /// RAKP 1 and 3 are given up after this many, and the handshake begins anew.
 const SILENT_RAKPS: u32 = 5;
+/// How often in a row RAKP 3 may be refused after a good RAKP 2 before it is believed.
+const CROSSED: u32 = 5;
 
 enum Step {
     Open,
@@ -27,7 +29,6 @@ pub(super) struct Handshake {
     step: Step,
     datagram: Vec<u8>,
     sent: u32,
-    repeated: bool,
     first: Instant,
     pub(super) again: Instant,
 }
@@ -82,7 +83,6 @@ impl Session {
             step: Step::Open,
             datagram,
             sent: 1,
-            repeated: false,
             first: now,
             again,
         };
@@ -111,7 +111,6 @@ impl Session {
             return;
         }
         handshake.sent += 1;
-        handshake.repeated = true;
         let (sent, datagram) = (handshake.sent, handshake.datagram.clone());
         let again = now + timeout(self, sent);
         if let State::Opening(handshake) = &mut self.state {
@@ -459,8 +458,9 @@ impl Session {
             return true;
         };
         if refusal {
-            // RAKP 2 proved that the BMC knows our password. Where something was sent twice, its answers crossed: begin anew.
-            if rakp4.status == status::INVALID_INTEGRITY && handshake.repeated {
+            // RAKP 2 proved that the BMC knows our password. RAKP 1 came to it twice, and its two answers crossed with our RAKP 3: begin anew.
+            if rakp4.status == status::INVALID_INTEGRITY && self.crossed < CROSSED {
+                self.crossed += 1;
                 self.restart_later(now);
             } else {
                 self.rakp_refused(now, "RAKP 3", rakp4.status);
@@ -490,6 +490,7 @@ impl Session {
         }
         let suite = exchange.suite;
         self.backoffs = 0;
+        self.crossed = 0;
         self.no_slot = false;
         self.refused.clear();
         self.state = State::Active(Box::new(active));

@@ -515,6 +515,11 @@ impl Shared {
             let mut world = lock(&self.world);
             let World { bmcs, counts } = &mut *world;
             let state = bmcs.get(index)?;
+            if kind == PayloadType::OpenRequest {
+                *counts
+                    .entry(format!("{}:open-session", state.name))
+                    .or_default() += 1;
+            }
             let answer = engine.handshake(Instant::now(), peer, spec, state, kind, payload);
             if engine.opened > before {
                 *counts.entry(format!("{}:session", state.name)).or_default() += 1;
