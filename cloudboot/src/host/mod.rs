@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 pub mod bridge;
+mod bus;
 mod error;
 pub mod exec;
 pub mod files;

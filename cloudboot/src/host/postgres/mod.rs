@@ -65,36 +65,6 @@ pub trait Postgres: Send + Sync + fmt::Debug {
     async fn drop_role(&self, role: &str) -> Result<bool>;
 }
 
-/// PostgreSQL of this machine.
-#[derive(Debug, Clone, Default)]
-pub struct LocalPostgres {}
-#[async_trait]
-impl Postgres for LocalPostgres {
-    async fn version(&self) -> Result<u32> {
-        Ok(0)
-    }
-    async fn observe(&self, _: &DatabaseSpec) -> Result<DatabaseState> {
-        Ok(DatabaseState {
-            role: false,
-            role_mark: None,
-            password: Password::Unknown,
-            owner: None,
-            database_mark: None,
-        })
-    }
-    async fn create_role(&self, _: &str, _: &SecretString, _: &str) -> Result<()> {
-        Ok(())
-    }
-    async fn set_password(&self, _: &str, _: &SecretString) -> Result<()> {
-        Ok(())
-    }
-    async fn create_database(&self, _: &str, _: &str, _: &str) -> Result<()> {
-        Ok(())
-    }
-    async fn drop_database(&self, _: &str) -> Result<bool> {
-        Ok(false)
-    }
-    async fn drop_role(&self, _: &str) -> Result<bool> {
-        Ok(false)
-    }
-}
+mod local;
+
+pub use local::LocalPostgres;
