@@ -19,7 +19,9 @@ pub(super) struct Bus {
 
 impl fmt::Debug for Bus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bus").field("address", &self.address).finish()
+        f.debug_struct("Bus")
+            .field("address", &self.address)
+            .finish()
     }
 }
 
@@ -35,7 +37,10 @@ pub(super) struct Peer {
 impl Bus {
     /// The bus at an address of D-Bus's form; the system's without one.
     pub(super) fn at(address: Option<String>) -> Self {
-        Self { address, connection: Arc::default() }
+        Self {
+            address,
+            connection: Arc::default(),
+        }
     }
 
     async fn connection(&self, operation: &str) -> Result<Connection> {
@@ -51,16 +56,36 @@ impl Bus {
         let connection = match tokio::time::timeout(Duration::from_secs(10), connect).await {
             Ok(Ok(connection)) => connection,
             Ok(Err(e)) => {
-                return Err(Error::new(Kind::Unavailable, operation, format!("the system bus does not answer: {e}")).hint("the controller needs systemd and dbus"));
+                return Err(Error::new(
+                    Kind::Unavailable,
+                    operation,
+                    format!("the system bus does not answer: {e}"),
+                )
+                .hint("the controller needs systemd and dbus"));
             }
-            Err(_) => return Err(Error::new(Kind::Unavailable, operation, "the system bus did not answer within 10 s")),
+            Err(_) => {
+                return Err(Error::new(
+                    Kind::Unavailable,
+                    operation,
+                    "the system bus did not answer within 10 s",
+                ));
+            }
         };
         *slot = Some(connection.clone());
         Ok(connection)
     }
 
     /// Calls a method and decodes its answer.
-    pub(super) async fn call<B, R>(&self, peer: Peer, path: &str, interface: &str, method: &str, body: &B, timeout: Duration, operation: &str) -> Result<R>
+    pub(super) async fn call<B, R>(
+        &self,
+        peer: Peer,
+        path: &str,
+        interface: &str,
+        method: &str,
+        body: &B,
+        timeout: Duration,
+        operation: &str,
+    ) -> Result<R>
     where
         B: serde::Serialize + DynamicType + Sync,
         R: serde::de::DeserializeOwned + zbus::zvariant::Type,
@@ -77,15 +102,39 @@ impl Bus {
                 }
                 return Err(error);
             }
-            Err(_) => return Err(Error::new(Kind::Timeout, operation, format!("{} did not answer {method} within {} s", peer.service, timeout.as_secs()))),
+            Err(_) => {
+                return Err(Error::new(
+                    Kind::Timeout,
+                    operation,
+                    format!(
+                        "{} did not answer {method} within {} s",
+                        peer.service,
+                        timeout.as_secs()
+                    ),
+                ));
+            }
         };
-        reply.body().deserialize().map_err(|e| Error::new(Kind::Malformed, operation, format!("{} answered {method} with something else: {e}", peer.service)))
+        reply.body().deserialize().map_err(|e| {
+            Error::new(
+                Kind::Malformed,
+                operation,
+                format!(
+                    "{} answered {method} with something else: {e}",
+                    peer.service
+                ),
+            )
+        })
     }
 }
 
 fn refusal(peer: Peer, operation: &str, error: &zbus::Error) -> Error {
     let zbus::Error::MethodError(name, message, _) = error else {
-        return Error::new(Kind::Unavailable, operation, format!("{} cannot be asked: {error}", peer.service)).unclear();
+        return Error::new(
+            Kind::Unavailable,
+            operation,
+            format!("{} cannot be asked: {error}", peer.service),
+        )
+        .unclear();
     };
     let name = name.as_str();
     let kind = match name.rsplit('.').next().unwrap_or_default() {

@@ -72,24 +72,64 @@ impl DbusNetplan {
 
     /// The one on a bus at an address of D-Bus's form (`unix:path=/run/dbus/system_bus_socket`).
     pub fn at(address: impl Into<String>) -> Self {
-        Self { bus: Bus::at(Some(address.into())) }
+        Self {
+            bus: Bus::at(Some(address.into())),
+        }
     }
 
     async fn open(&self, operation: &str) -> Result<String> {
-        let path: OwnedObjectPath = self.bus.call(PEER, ROOT, "io.netplan.Netplan", "Config", &(), QUICK, operation).await?;
+        let path: OwnedObjectPath = self
+            .bus
+            .call(
+                PEER,
+                ROOT,
+                "io.netplan.Netplan",
+                "Config",
+                &(),
+                QUICK,
+                operation,
+            )
+            .await?;
         Ok(path.as_str().to_owned())
     }
 
-    async fn set_all(&self, path: &str, change: &Change, rollback: Duration, operation: &str) -> Result<()> {
+    async fn set_all(
+        &self,
+        path: &str,
+        change: &Change,
+        rollback: Duration,
+        operation: &str,
+    ) -> Result<()> {
         for setting in change {
             let body = (setting.assignment.as_str(), setting.origin.as_str());
-            let done: bool = self.bus.call(PEER, path, CONFIG, "Set", &body, QUICK, operation).await?;
+            let done: bool = self
+                .bus
+                .call(PEER, path, CONFIG, "Set", &body, QUICK, operation)
+                .await?;
             if !done {
-                return Err(Error::new(Kind::Failed, operation, format!("netplan refused `{}` in {}", setting.assignment, setting.origin)));
+                return Err(Error::new(
+                    Kind::Failed,
+                    operation,
+                    format!(
+                        "netplan refused `{}` in {}",
+                        setting.assignment, setting.origin
+                    ),
+                ));
             }
         }
         let seconds = u32::try_from(rollback.as_secs().max(1)).unwrap_or(u32::MAX);
-        let tried: bool = self.bus.call(PEER, path, CONFIG, "Try", &seconds, APPLY + rollback, operation).await?;
+        let tried: bool = self
+            .bus
+            .call(
+                PEER,
+                path,
+                CONFIG,
+                "Try",
+                &seconds,
+                APPLY + rollback,
+                operation,
+            )
+            .await?;
         if tried {
             return Ok(());
         }
@@ -103,7 +143,10 @@ impl Netplan for DbusNetplan {
     async fn current(&self) -> Result<String> {
         let operation = "read the network's configuration";
         let path = self.open(operation).await?;
-        let text = self.bus.call(PEER, &path, CONFIG, "Get", &(), QUICK, operation).await;
+        let text = self
+            .bus
+            .call(PEER, &path, CONFIG, "Get", &(), QUICK, operation)
+            .await;
         let _ = self.cancel(&TrialId(path)).await;
         text
     }
@@ -124,9 +167,23 @@ impl Netplan for DbusNetplan {
     async fn pending(&self) -> Result<Vec<TrialId>> {
         let operation = "look for changes of the network on trial";
         let folder = format!("{ROOT}/config");
-        let xml: Result<String> = self.bus.call(PEER, &folder, "org.freedesktop.DBus.Introspectable", "Introspect", &(), QUICK, operation).await;
+        let xml: Result<String> = self
+            .bus
+            .call(
+                PEER,
+                &folder,
+                "org.freedesktop.DBus.Introspectable",
+                "Introspect",
+                &(),
+                QUICK,
+                operation,
+            )
+            .await;
         match xml {
-            Ok(xml) => Ok(children(&xml).into_iter().map(|name| TrialId(format!("{folder}/{name}"))).collect()),
+            Ok(xml) => Ok(children(&xml)
+                .into_iter()
+                .map(|name| TrialId(format!("{folder}/{name}")))
+                .collect()),
             Err(e) if e.is_not_found() => Ok(Vec::new()),
             Err(e) => Err(e),
         }
@@ -134,13 +191,27 @@ impl Netplan for DbusNetplan {
 
     async fn confirm(&self, trial: &TrialId) -> Result<()> {
         let operation = "keep a change of the network";
-        let kept: bool = self.bus.call(PEER, &trial.0, CONFIG, "Apply", &(), APPLY, operation).await?;
-        if kept { Ok(()) } else { Err(Error::new(Kind::NotFound, operation, "netplan's Apply answered false: the change has reverted")) }
+        let kept: bool = self
+            .bus
+            .call(PEER, &trial.0, CONFIG, "Apply", &(), APPLY, operation)
+            .await?;
+        if kept {
+            Ok(())
+        } else {
+            Err(Error::new(
+                Kind::NotFound,
+                operation,
+                "netplan's Apply answered false: the change has reverted",
+            ))
+        }
     }
 
     async fn cancel(&self, trial: &TrialId) -> Result<()> {
         let operation = "revert a change of the network";
-        let done: Result<bool> = self.bus.call(PEER, &trial.0, CONFIG, "Cancel", &(), APPLY, operation).await;
+        let done: Result<bool> = self
+            .bus
+            .call(PEER, &trial.0, CONFIG, "Cancel", &(), APPLY, operation)
+            .await;
         match done {
             Ok(_) => Ok(()),
             Err(e) if e.is_not_found() => Ok(()),
@@ -151,7 +222,11 @@ impl Netplan for DbusNetplan {
 
 /// The names of the child nodes in D-Bus's introspection data.
 fn children(xml: &str) -> Vec<String> {
-    xml.split("<node name=\"").skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned).collect()
+    xml.split("<node name=\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .map(str::to_owned)
+        .collect()
 }
 
 #[cfg(test)]

@@ -59,11 +59,17 @@ impl Host {
     /// How the bridge stands on the live system.
     pub async fn observe_bridge(&self, nic: &str, bridge: &str) -> Result<BridgeState> {
         let links = self.interfaces().await?;
-        let Some(port) = links.iter().find(|l| l.name == nic) else { return Err(no_nic(nic, &links)) };
+        let Some(port) = links.iter().find(|l| l.name == nic) else {
+            return Err(no_nic(nic, &links));
+        };
         let state = look(port, links.iter().find(|l| l.name == bridge), bridge);
-        let BridgeState::Ready { .. } = state else { return Ok(state) };
+        let BridgeState::Ready { .. } = state else {
+            return Ok(state);
+        };
         if self.record(bridge).await?.is_some_and(|r| !r.kept) {
-            return Ok(BridgeState::Drifted(format!("{bridge} is on trial and reverts by itself unless it is confirmed")));
+            return Ok(BridgeState::Drifted(format!(
+                "{bridge} is on trial and reverts by itself unless it is confirmed"
+            )));
         }
         let files = self.netplan_files().await?;
         if !plan::holds(&files, nic, &port.mac, bridge)? {
@@ -82,7 +88,13 @@ impl Host {
     /// Makes the bridge, under a rollback that fires by itself after `rollback` unless the NIC's addresses are seen on it.
     ///
     /// May be repeated at any time: what an earlier run left on trial is kept if it is right and reverted if not.
-    pub async fn create_bridge(&self, nic: &str, bridge: &str, deployment: &str, rollback: Duration) -> Result<()> {
+    pub async fn create_bridge(
+        &self,
+        nic: &str,
+        bridge: &str,
+        deployment: &str,
+        rollback: Duration,
+    ) -> Result<()> {
         let operation = format!("move {nic} to the bridge {bridge}");
         if let Some(record) = self.record(bridge).await? {
             if self.finish_trial(&record, &operation).await? {
@@ -93,7 +105,10 @@ impl Host {
             return Ok(());
         }
         let links = self.interfaces().await?;
-        let port = links.iter().find(|l| l.name == nic).ok_or_else(|| no_nic(nic, &links))?;
+        let port = links
+            .iter()
+            .find(|l| l.name == nic)
+            .ok_or_else(|| no_nic(nic, &links))?;
         self.delete_leftover(bridge).await?;
 
         let files = self.netplan_files().await?;
@@ -131,30 +146,47 @@ impl Host {
     /// Gives the NIC back what the bridge took, and removes the bridge. Does nothing where [`Host::create_bridge`] left no record.
     pub async fn remove_bridge(&self, nic: &str, bridge: &str, rollback: Duration) -> Result<()> {
         let operation = format!("give {nic} back what {bridge} took");
-        let Some(record) = self.record(bridge).await? else { return Ok(()) };
+        let Some(record) = self.record(bridge).await? else {
+            return Ok(());
+        };
         for trial in self.netplan.pending().await? {
             self.netplan.cancel(&trial).await?;
         }
         let links = self.interfaces().await?;
-        let mac = links.iter().find(|l| l.name == nic).map(|l| l.mac.clone()).unwrap_or_default();
+        let mac = links
+            .iter()
+            .find(|l| l.name == nic)
+            .map(|l| l.mac.clone())
+            .unwrap_or_default();
         if plan::holds(&self.netplan_files().await?, nic, &mac, bridge)? {
             let trial = self.netplan.attempt(&record.undo, rollback).await?;
             let back = |links: &[Interface]| {
                 let port = links.iter().find(|l| l.name == nic);
-                port.is_some_and(|p| p.master.is_none() && record.addresses.iter().all(|a| p.addresses.contains(a)))
+                port.is_some_and(|p| {
+                    p.master.is_none() && record.addresses.iter().all(|a| p.addresses.contains(a))
+                })
             };
             if !self.seen(rollback / 2, back).await? {
                 self.netplan.cancel(&trial).await?;
-                return Err(Error::new(Kind::Failed, operation, format!("{nic} did not get its addresses back; {bridge} stands as before"))
-                    .hint(format!("look at {FOLDER} and `networkctl status {nic}`")));
+                return Err(Error::new(
+                    Kind::Failed,
+                    operation,
+                    format!("{nic} did not get its addresses back; {bridge} stands as before"),
+                )
+                .hint(format!("look at {FOLDER} and `networkctl status {nic}`")));
             }
             self.netplan.confirm(&trial).await?;
         }
         // Where the content is what it was, the text with its comments comes back too.
         let now: BTreeMap<String, String> = self.netplan_files().await?.into_iter().collect();
         for (name, (text, mode)) in &record.files {
-            if now.get(name).is_none_or(|n| n != text && plan::same(n, text)) {
-                self.files.write(format!("{FOLDER}/{name}.yaml"), text.clone(), Some(*mode)).await?;
+            if now
+                .get(name)
+                .is_none_or(|n| n != text && plan::same(n, text))
+            {
+                self.files
+                    .write(format!("{FOLDER}/{name}.yaml"), text.clone(), Some(*mode))
+                    .await?;
             }
         }
         self.delete_leftover(bridge).await?;
@@ -167,7 +199,11 @@ impl Host {
             return Ok(false);
         }
         let pending = self.netplan.pending().await?;
-        let known = record.trial.as_ref().filter(|t| pending.contains(t)).cloned();
+        let known = record
+            .trial
+            .as_ref()
+            .filter(|t| pending.contains(t))
+            .cloned();
         // A trial whose name was lost with the run that started it is the only one there is.
         let only = match pending.as_slice() {
             [one] => Some(one.clone()),
@@ -180,7 +216,10 @@ impl Host {
         tracing::info!(bridge = %record.bridge, "a bridge is on trial from an earlier run");
         let mut record = record.clone();
         record.trial = Some(trial);
-        match self.keep_if_right(record.clone(), Duration::from_secs(4), operation).await {
+        match self
+            .keep_if_right(record.clone(), Duration::from_secs(4), operation)
+            .await
+        {
             Ok(()) => Ok(true),
             Err(e) if e.kind() == Kind::Failed || e.is_not_found() => {
                 self.files.remove(record_path(&record.bridge)).await?;
@@ -191,13 +230,24 @@ impl Host {
     }
 
     /// Looks at the kernel while the change is on trial, keeps it if it is right, reverts it if not.
-    async fn keep_if_right(&self, mut record: Record, rollback: Duration, operation: &str) -> Result<()> {
-        let Some(trial) = record.trial.clone() else { return Ok(()) };
+    async fn keep_if_right(
+        &self,
+        mut record: Record,
+        rollback: Duration,
+        operation: &str,
+    ) -> Result<()> {
+        let Some(trial) = record.trial.clone() else {
+            return Ok(());
+        };
         let right = |links: &[Interface]| {
             let bridge = links.iter().find(|l| l.name == record.bridge);
             let port = links.iter().find(|l| l.name == record.nic);
             let all = bridge.is_some_and(|b| {
-                record.addresses.iter().all(|a| b.addresses.contains(a) || (a.addr().is_ipv4() && b.addresses.iter().any(|x| x.contains(&a.network()))))
+                record.addresses.iter().all(|a| {
+                    b.addresses.contains(a)
+                        || (a.addr().is_ipv4()
+                            && b.addresses.iter().any(|x| x.contains(&a.network())))
+                })
             });
             let state = port.map(|p| look(p, bridge, &record.bridge));
             all && matches!(state, Some(BridgeState::Ready { .. }))
@@ -215,12 +265,22 @@ impl Host {
         Err(Error::new(
             Kind::Failed,
             operation,
-            format!("{} did not come up with {} and was taken back; the network is as before", record.bridge, wanted.join(", ")),
+            format!(
+                "{} did not come up with {} and was taken back; the network is as before",
+                record.bridge,
+                wanted.join(", ")
+            ),
         )
-        .hint(format!("look at `journalctl -u systemd-networkd` and {FOLDER}")))
+        .hint(format!(
+            "look at `journalctl -u systemd-networkd` and {FOLDER}"
+        )))
     }
 
-    async fn seen(&self, within: Duration, condition: impl Fn(&[Interface]) -> bool) -> Result<bool> {
+    async fn seen(
+        &self,
+        within: Duration,
+        condition: impl Fn(&[Interface]) -> bool,
+    ) -> Result<bool> {
         let until = tokio::time::Instant::now() + within;
         loop {
             if condition(&self.interfaces().await?) {
@@ -236,11 +296,18 @@ impl Host {
     /// A reverted trial leaves its bridge behind, down and empty.
     async fn delete_leftover(&self, bridge: &str) -> Result<()> {
         let links = self.interfaces().await?;
-        let empty = links.iter().any(|l| l.name == bridge && l.kind.as_deref() == Some("bridge") && l.addresses.is_empty());
+        let empty = links.iter().any(|l| {
+            l.name == bridge && l.kind.as_deref() == Some("bridge") && l.addresses.is_empty()
+        });
         let unused = !links.iter().any(|l| l.master.as_deref() == Some(bridge));
         if empty && unused {
-            let cmd = Cmd::new("ip").args(["link", "delete", "dev", bridge]).timeout(Duration::from_secs(10));
-            self.exec.run(cmd).await?.check(&format!("delete the empty link {bridge}"))?;
+            let cmd = Cmd::new("ip")
+                .args(["link", "delete", "dev", bridge])
+                .timeout(Duration::from_secs(10));
+            self.exec
+                .run(cmd)
+                .await?
+                .check(&format!("delete the empty link {bridge}"))?;
         }
         Ok(())
     }
@@ -250,7 +317,11 @@ impl Host {
         let mut files = Vec::new();
         for name in self.files.list(FOLDER).await? {
             if let Some(stem) = name.strip_suffix(".yaml") {
-                let text = self.files.read_text(format!("{FOLDER}/{name}")).await?.unwrap_or_default();
+                let text = self
+                    .files
+                    .read_text(format!("{FOLDER}/{name}"))
+                    .await?
+                    .unwrap_or_default();
                 files.push((stem.to_owned(), text));
             }
         }
@@ -259,13 +330,18 @@ impl Host {
 
     async fn record(&self, bridge: &str) -> Result<Option<Record>> {
         let path = record_path(bridge);
-        let Some(text) = self.files.read_text(&path).await? else { return Ok(None) };
-        serde_json::from_str(&text).map(Some).map_err(|e| Error::new(Kind::Malformed, format!("read {path}"), e.to_string()))
+        let Some(text) = self.files.read_text(&path).await? else {
+            return Ok(None);
+        };
+        serde_json::from_str(&text)
+            .map(Some)
+            .map_err(|e| Error::new(Kind::Malformed, format!("read {path}"), e.to_string()))
     }
 
     async fn save(&self, record: &Record) -> Result<()> {
         let path = record_path(&record.bridge);
-        let text = serde_json::to_string_pretty(record).map_err(|e| Error::new(Kind::Malformed, format!("write {path}"), e.to_string()))?;
+        let text = serde_json::to_string_pretty(record)
+            .map_err(|e| Error::new(Kind::Malformed, format!("write {path}"), e.to_string()))?;
         // Netplan's files may hold secrets (802.1X): so may this.
         self.files.write(path, text, Some(0o600)).await
     }
@@ -277,8 +353,12 @@ fn record_path(bridge: &str) -> String {
 
 fn no_nic(nic: &str, links: &[Interface]) -> Error {
     let names: Vec<&str> = links.iter().map(|l| l.name.as_str()).collect();
-    Error::new(Kind::NotFound, format!("look for the interface {nic}"), format!("this host has {}", names.join(", ")))
-        .hint("name the interface of the machines' network in the configuration")
+    Error::new(
+        Kind::NotFound,
+        format!("look for the interface {nic}"),
+        format!("this host has {}", names.join(", ")),
+    )
+    .hint("name the interface of the machines' network in the configuration")
 }
 
 /// What the kernel says of the bridge, files aside.
@@ -295,7 +375,9 @@ fn look(port: &Interface, bridge: Option<&Interface>, name: &str) -> BridgeState
     }
     match port.master.as_deref() {
         Some(master) if master == name => {}
-        Some(other) => return BridgeState::Drifted(format!("{nic} belongs to {other}, not to {name}")),
+        Some(other) => {
+            return BridgeState::Drifted(format!("{nic} belongs to {other}, not to {name}"));
+        }
         None if bridge.addresses.is_empty() => return BridgeState::Absent,
         None => return BridgeState::Drifted(format!("{name} exists without {nic}")),
     }
@@ -305,5 +387,7 @@ fn look(port: &Interface, bridge: Option<&Interface>, name: &str) -> BridgeState
     if !bridge.up {
         return BridgeState::Drifted(format!("{name} is down"));
     }
-    BridgeState::Ready { addresses: bridge.addresses.clone() }
+    BridgeState::Ready {
+        addresses: bridge.addresses.clone(),
+    }
 }

@@ -35,32 +35,64 @@ impl Default for LocalPostgres {
 impl LocalPostgres {
     /// The server whose socket lies in a folder.
     pub fn at(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), superuser: "postgres".into() }
+        Self {
+            folder: folder.into(),
+            superuser: "postgres".into(),
+        }
     }
 
     fn socket(&self, operation: &str) -> Result<(PathBuf, u16)> {
-        let entries = std::fs::read_dir(&self.folder).map_err(|e| self.absent(operation, &e.to_string()))?;
+        let entries =
+            std::fs::read_dir(&self.folder).map_err(|e| self.absent(operation, &e.to_string()))?;
         // The lowest port is the first cluster.
-        let port = entries.flatten().filter_map(|e| e.file_name().to_str()?.strip_prefix(".s.PGSQL.")?.parse::<u16>().ok()).min();
+        let port = entries
+            .flatten()
+            .filter_map(|e| {
+                e.file_name()
+                    .to_str()?
+                    .strip_prefix(".s.PGSQL.")?
+                    .parse::<u16>()
+                    .ok()
+            })
+            .min();
         let port = port.ok_or_else(|| self.absent(operation, "no server has its socket there"))?;
         Ok((self.folder.join(format!(".s.PGSQL.{port}")), port))
     }
 
     fn absent(&self, operation: &str, why: &str) -> Error {
-        Error::new(Kind::Unavailable, operation, format!("no PostgreSQL server listens in {}: {why}", self.folder.display()))
-            .hint("install the package that `postgres.version` names, or `systemctl start postgresql`")
+        Error::new(
+            Kind::Unavailable,
+            operation,
+            format!(
+                "no PostgreSQL server listens in {}: {why}",
+                self.folder.display()
+            ),
+        )
+        .hint("install the package that `postgres.version` names, or `systemctl start postgresql`")
     }
 
     async fn connect(&self, operation: &str) -> Result<(Client, u16)> {
         let (socket, port) = self.socket(operation)?;
         let user = self.superuser.clone();
         let joined = tokio::task::spawn_blocking(move || connect_as(&socket, &user)).await;
-        let stream = joined.map_err(|e| e.to_string()).and_then(|r| r.map_err(|e| e.to_string())).map_err(|e| self.absent(operation, &e))?;
-        stream.set_nonblocking(true).map_err(|e| Error::io(operation, e))?;
-        let stream = tokio::net::UnixStream::from_std(stream).map_err(|e| Error::io(operation, e))?;
+        let stream = joined
+            .map_err(|e| e.to_string())
+            .and_then(|r| r.map_err(|e| e.to_string()))
+            .map_err(|e| self.absent(operation, &e))?;
+        stream
+            .set_nonblocking(true)
+            .map_err(|e| Error::io(operation, e))?;
+        let stream =
+            tokio::net::UnixStream::from_std(stream).map_err(|e| Error::io(operation, e))?;
         let mut config = Config::new();
-        config.user(&self.superuser).dbname("postgres").application_name("cloudboot");
-        let (client, connection) = config.connect_raw(stream, NoTls).await.map_err(|e| explain(operation, &e))?;
+        config
+            .user(&self.superuser)
+            .dbname("postgres")
+            .application_name("cloudboot");
+        let (client, connection) = config
+            .connect_raw(stream, NoTls)
+            .await
+            .map_err(|e| explain(operation, &e))?;
         tokio::spawn(async move {
             // It ends when the client is dropped; an error reaches the client's own call.
             let _ = connection.await;
@@ -68,17 +100,35 @@ impl LocalPostgres {
         Ok((client, port))
     }
 
-    async fn run<T>(&self, operation: &str, work: impl AsyncFnOnce(Client, u16) -> Result<T>) -> Result<T> {
+    async fn run<T>(
+        &self,
+        operation: &str,
+        work: impl AsyncFnOnce(Client, u16) -> Result<T>,
+    ) -> Result<T> {
         let all = async {
             let (client, port) = self.connect(operation).await?;
             work(client, port).await
         };
-        let late = || Error::new(Kind::Timeout, operation, format!("PostgreSQL did not answer within {} s", TIMEOUT.as_secs()));
-        tokio::time::timeout(TIMEOUT, all).await.unwrap_or_else(|_| Err(late()))
+        let late = || {
+            Error::new(
+                Kind::Timeout,
+                operation,
+                format!("PostgreSQL did not answer within {} s", TIMEOUT.as_secs()),
+            )
+        };
+        tokio::time::timeout(TIMEOUT, all)
+            .await
+            .unwrap_or_else(|_| Err(late()))
     }
 
     async fn statement(&self, operation: &str, sql: String) -> Result<()> {
-        self.run(operation, async |client, _| client.batch_execute(&sql).await.map_err(|e| explain(operation, &e))).await
+        self.run(operation, async |client, _| {
+            client
+                .batch_execute(&sql)
+                .await
+                .map_err(|e| explain(operation, &e))
+        })
+        .await
     }
 }
 
@@ -86,11 +136,17 @@ impl LocalPostgres {
 impl Postgres for LocalPostgres {
     async fn version(&self) -> Result<u32> {
         let operation = "ask PostgreSQL for its version";
-        self.run(operation, async |client, _| server_version(&client, operation).await).await
+        self.run(operation, async |client, _| {
+            server_version(&client, operation).await
+        })
+        .await
     }
 
     async fn observe(&self, wanted: &DatabaseSpec) -> Result<DatabaseState> {
-        let operation = format!("look for the database {} and the role {}", wanted.database, wanted.role);
+        let operation = format!(
+            "look for the database {} and the role {}",
+            wanted.database, wanted.role
+        );
         self.run(&operation, async |client, port| {
             let role = client
                 .query_opt("SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = $1", &[&wanted.role])
@@ -115,29 +171,55 @@ impl Postgres for LocalPostgres {
         .await
     }
 
-    async fn create_role(&self, role: &str, password: &SecretString, deployment: &str) -> Result<()> {
+    async fn create_role(
+        &self,
+        role: &str,
+        password: &SecretString,
+        deployment: &str,
+    ) -> Result<()> {
         let operation = format!("create the role {role}");
         let name = identifier(role, &operation)?;
         // One simple query is one transaction: never a role without its mark.
-        let sql = format!("CREATE ROLE {name} LOGIN PASSWORD {}; COMMENT ON ROLE {name} IS {}", literal(&verifier(password)), literal(&comment(deployment)));
+        let sql = format!(
+            "CREATE ROLE {name} LOGIN PASSWORD {}; COMMENT ON ROLE {name} IS {}",
+            literal(&verifier(password)),
+            literal(&comment(deployment))
+        );
         self.statement(&operation, sql).await
     }
 
     async fn set_password(&self, role: &str, password: &SecretString) -> Result<()> {
         let operation = format!("set the password of the role {role}");
-        let sql = format!("ALTER ROLE {} PASSWORD {}", identifier(role, &operation)?, literal(&verifier(password)));
+        let sql = format!(
+            "ALTER ROLE {} PASSWORD {}",
+            identifier(role, &operation)?,
+            literal(&verifier(password))
+        );
         self.statement(&operation, sql).await
     }
 
     async fn create_database(&self, database: &str, owner: &str, deployment: &str) -> Result<()> {
         let operation = format!("create the database {database}");
-        let (name, owner) = (identifier(database, &operation)?, identifier(owner, &operation)?);
+        let (name, owner) = (
+            identifier(database, &operation)?,
+            identifier(owner, &operation)?,
+        );
         // CREATE DATABASE refuses to be part of a transaction, so the mark is a second statement.
         self.run(&operation, async |client, _| {
-            let create = format!("CREATE DATABASE {name} OWNER {owner} ENCODING 'UTF8' TEMPLATE template0");
-            client.batch_execute(&create).await.map_err(|e| explain(&operation, &e))?;
-            let comment = format!("COMMENT ON DATABASE {name} IS {}", literal(&comment(deployment)));
-            client.batch_execute(&comment).await.map_err(|e| explain(&operation, &e))
+            let create =
+                format!("CREATE DATABASE {name} OWNER {owner} ENCODING 'UTF8' TEMPLATE template0");
+            client
+                .batch_execute(&create)
+                .await
+                .map_err(|e| explain(&operation, &e))?;
+            let comment = format!(
+                "COMMENT ON DATABASE {name} IS {}",
+                literal(&comment(deployment))
+            );
+            client
+                .batch_execute(&comment)
+                .await
+                .map_err(|e| explain(&operation, &e))
         })
         .await
     }
@@ -165,8 +247,15 @@ impl Postgres for LocalPostgres {
         let name = identifier(role, &operation)?;
         self.run(&operation, async |client, _| {
             let query = "SELECT 1 FROM pg_roles WHERE rolname = $1";
-            let there = client.query_opt(query, &[&role]).await.map_err(|e| explain(&operation, &e))?.is_some();
-            client.batch_execute(&format!("DROP ROLE IF EXISTS {name}")).await.map_err(|e| explain(&operation, &e))?;
+            let there = client
+                .query_opt(query, &[&role])
+                .await
+                .map_err(|e| explain(&operation, &e))?
+                .is_some();
+            client
+                .batch_execute(&format!("DROP ROLE IF EXISTS {name}"))
+                .await
+                .map_err(|e| explain(&operation, &e))?;
             Ok(there)
         })
         .await
@@ -174,7 +263,10 @@ impl Postgres for LocalPostgres {
 }
 
 async fn server_version(client: &Client, operation: &str) -> Result<u32> {
-    let row = client.query_one("SELECT current_setting('server_version_num')::int", &[]).await.map_err(|e| explain(operation, &e))?;
+    let row = client
+        .query_one("SELECT current_setting('server_version_num')::int", &[])
+        .await
+        .map_err(|e| explain(operation, &e))?;
     let number: i32 = row.try_get(0).map_err(|e| explain(operation, &e))?;
     u32::try_from(number).map_err(|e| Error::new(Kind::Malformed, operation, e.to_string()))
 }
@@ -182,8 +274,15 @@ async fn server_version(client: &Client, operation: &str) -> Result<u32> {
 /// Whether the role gets in over TCP with this password, as MAAS will.
 async fn login(wanted: &DatabaseSpec, port: u16) -> Password {
     let mut config = Config::new();
-    config.host("127.0.0.1").port(port).user(&wanted.role).password(wanted.password.expose_secret()).dbname("postgres");
-    config.application_name("cloudboot").connect_timeout(Duration::from_secs(10));
+    config
+        .host("127.0.0.1")
+        .port(port)
+        .user(&wanted.role)
+        .password(wanted.password.expose_secret())
+        .dbname("postgres");
+    config
+        .application_name("cloudboot")
+        .connect_timeout(Duration::from_secs(10));
     match config.connect(NoTls).await {
         Ok(_) => Password::Verified,
         Err(e) => match e.code().map(|c| c.code()) {
@@ -203,18 +302,31 @@ fn connect_as(socket: &Path, user: &str) -> std::io::Result<UnixStream> {
     let passwd = std::fs::read_to_string("/etc/passwd")?;
     let ids = passwd.lines().find_map(|line| {
         let fields: Vec<&str> = line.split(':').collect();
-        (fields.first() == Some(&user)).then(|| Some((fields.get(2)?.parse::<u32>().ok()?, fields.get(3)?.parse::<u32>().ok()?)))?
+        (fields.first() == Some(&user)).then(|| {
+            Some((
+                fields.get(2)?.parse::<u32>().ok()?,
+                fields.get(3)?.parse::<u32>().ok()?,
+            ))
+        })?
     });
-    let (uid, gid) = ids.ok_or_else(|| std::io::Error::other(format!("this host has no user {user}")))?;
+    let (uid, gid) =
+        ids.ok_or_else(|| std::io::Error::other(format!("this host has no user {user}")))?;
     let socket = socket.to_owned();
-    let thread = std::thread::Builder::new().name("connect-as".into()).spawn(move || {
-        let (uid, gid) = (rustix::thread::Uid::from_raw(uid), rustix::thread::Gid::from_raw(gid));
-        rustix::thread::set_thread_groups(&[gid])?;
-        rustix::thread::set_thread_res_gid(gid, gid, gid)?;
-        rustix::thread::set_thread_res_uid(uid, uid, uid)?;
-        UnixStream::connect(socket)
-    })?;
-    thread.join().map_err(|_| std::io::Error::other("the connecting thread died"))?
+    let thread = std::thread::Builder::new()
+        .name("connect-as".into())
+        .spawn(move || {
+            let (uid, gid) = (
+                rustix::thread::Uid::from_raw(uid),
+                rustix::thread::Gid::from_raw(gid),
+            );
+            rustix::thread::set_thread_groups(&[gid])?;
+            rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+            rustix::thread::set_thread_res_uid(uid, uid, uid)?;
+            UnixStream::connect(socket)
+        })?;
+    thread
+        .join()
+        .map_err(|_| std::io::Error::other("the connecting thread died"))?
 }
 
 fn verifier(password: &SecretString) -> String {
@@ -226,25 +338,41 @@ fn comment(deployment: &str) -> String {
 }
 
 fn mark(comment: Option<String>) -> Option<String> {
-    comment?.strip_prefix("managed by cloudboot: ").map(str::to_owned)
+    comment?
+        .strip_prefix("managed by cloudboot: ")
+        .map(str::to_owned)
 }
 
 /// A quoted identifier. What PostgreSQL would cut silently is refused.
 fn identifier(name: &str, operation: &str) -> Result<String> {
     if name.is_empty() || name.len() > 63 || name.contains('\0') {
-        return Err(Error::new(Kind::Unsupported, operation, format!("{name:?} is no name for PostgreSQL: 1 to 63 bytes")));
+        return Err(Error::new(
+            Kind::Unsupported,
+            operation,
+            format!("{name:?} is no name for PostgreSQL: 1 to 63 bytes"),
+        ));
     }
     Ok(format!("\"{}\"", name.replace('"', "\"\"")))
 }
 
 /// A quoted literal, whatever `standard_conforming_strings` says.
 fn literal(text: &str) -> String {
-    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''").replace('\0', ""))
+    format!(
+        "E'{}'",
+        text.replace('\\', "\\\\")
+            .replace('\'', "''")
+            .replace('\0', "")
+    )
 }
 
 fn explain(operation: &str, error: &tokio_postgres::Error) -> Error {
     let Some(db) = error.as_db_error() else {
-        return Error::new(Kind::Unavailable, operation, format!("the connection to PostgreSQL broke: {error}")).unclear();
+        return Error::new(
+            Kind::Unavailable,
+            operation,
+            format!("the connection to PostgreSQL broke: {error}"),
+        )
+        .unclear();
     };
     let code = db.code().code();
     let kind = match code {
