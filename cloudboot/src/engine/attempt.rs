@@ -75,7 +75,8 @@ impl Attempt {
             biased;
             result = self.until_it_stands(&mut attempts) => result,
             error = deadline => Err(error),
-        };
+        }
+        .map_err(|error| self.clean(error));
         if let Err(error) = &result {
             let step = self.cx.step.clone();
             self.note(Record::Failed {
@@ -104,10 +105,10 @@ impl Attempt {
             Ok(Observation::Satisfied(output)) => End::Stands(output, By::AlreadyStood),
             Ok(unmet) if recall => match self.recall().await {
                 Ok(recalled) => End::Unmet(unmet.map(drop), recalled),
-                Err(error) => End::Failed(error),
+                Err(error) => End::Failed(self.clean(error)),
             },
             Ok(unmet) => End::Unmet(unmet.map(drop), None),
-            Err(error) => End::Failed(error),
+            Err(error) => End::Failed(self.clean(error)),
         };
         self.ended(end, 0)
     }
@@ -128,6 +129,7 @@ impl Attempt {
             result = self.until_undone() => result,
             error = self.supervise() => Err(error),
         }
+        .map_err(|error| self.clean(error))
     }
 
     async fn until_undone(&self) -> Result<Undo, Error> {
@@ -169,6 +171,10 @@ impl Attempt {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    fn clean(&self, error: Error) -> Error {
+        self.cx.common.secrets.clean_error(error)
     }
 
     fn ended(self, end: End, attempts: u32) -> Ended {
@@ -414,7 +420,7 @@ impl Attempt {
         }
         let doubled = retry
             .first
-            .saturating_mul(1 << (attempt - 1).min(20))
+            .saturating_mul(1 << attempt.saturating_sub(1).min(20))
             .min(retry.longest);
         let settle = if error.is_unclear() {
             retry.settle

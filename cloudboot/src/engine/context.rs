@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::event::Bus;
 use super::journal::{Intent, Journal, Made};
+use super::scrub::Scrubber;
 use super::store::Record;
 use super::wait::{Polled, Wait};
 use super::{Clock, Deadline, Error, Event, SecretStore, StepId, Waited};
@@ -18,7 +19,7 @@ use super::{Clock, Deadline, Error, Event, SecretStore, StepId, Waited};
 pub(super) struct Common {
     pub(super) deployment: String,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) secrets: Arc<dyn SecretStore>,
+    pub(super) secrets: Arc<Scrubber>,
     pub(super) journal: Journal,
     pub(super) bus: Bus,
     /// The user asked to stop.
@@ -30,6 +31,22 @@ pub(super) struct Common {
 }
 
 impl Common {
+    pub(super) fn tell(&self, event: Event) {
+        self.bus.tell(self.secrets.clean_all(event));
+    }
+
+    pub(super) async fn append(&self, attempted: &str, record: Record) -> Result<(), Error> {
+        let record = self.secrets.clean_all(record);
+        let result = self
+            .journal
+            .append(attempted, self.clock.timestamp(), record)
+            .await;
+        if result.as_ref().is_err_and(Error::is_lease_lost) {
+            self.lost.cancel();
+        }
+        result
+    }
+
     pub(super) fn note(&self, note: String) {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         if !notes.contains(&note) {
@@ -106,7 +123,7 @@ impl Context {
 
     /// Where secrets are.
     pub fn secrets(&self) -> Arc<dyn SecretStore> {
-        Arc::clone(&self.common.secrets)
+        Arc::clone(&self.common.secrets) as Arc<dyn SecretStore>
     }
 
     /// The mark to leave on what is made, wherever its system has a place for one (description,
@@ -264,15 +281,7 @@ impl Context {
     }
 
     pub(super) async fn append(&self, attempted: &str, record: Record) -> Result<(), Error> {
-        let result = self
-            .common
-            .journal
-            .append(attempted, self.now(), record)
-            .await;
-        if result.as_ref().is_err_and(Error::is_lease_lost) {
-            self.common.lost.cancel();
-        }
-        result
+        self.common.append(attempted, record).await
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -280,7 +289,7 @@ impl Context {
     }
 
     pub(super) fn tell(&self, event: Event) {
-        self.common.bus.tell(event);
+        self.common.tell(event);
     }
 
     /// Something of the step was seen to change.

@@ -143,6 +143,28 @@ impl Error {
         self.edit(|inner| inner.class = class)
     }
 
+    /// The same error with other texts. A source that holds what was cut out is left out.
+    pub(super) fn map_texts(self, map: impl Fn(&str) -> String) -> Self {
+        self.edit(|inner| {
+            inner.attempted = map(&inner.attempted);
+            inner.found = map(&inner.found);
+            inner.next = inner.next.as_deref().map(&map);
+            let mut at = inner
+                .source
+                .as_deref()
+                .map(|source| source as &(dyn StdError + 'static));
+            let mut tells = false;
+            while let Some(source) = at {
+                let text = source.to_string();
+                tells |= map(&text) != text;
+                at = source.source();
+            }
+            if tells {
+                inner.source = None;
+            }
+        })
+    }
+
     /// What the error means for the step that met it.
     pub fn class(&self) -> Class {
         self.0.class

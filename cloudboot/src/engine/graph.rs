@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use petgraph::Direction;
-use petgraph::algo::{tarjan_scc, toposort};
+use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 
@@ -430,15 +430,36 @@ impl Graph {
                     .next("mend the program that builds the graph"),
             );
         }
-        let order = toposort(&steps, None)
-            .map_err(|_| Error::terminal("check the graph of steps", "it has a cycle"))?;
         Ok(Built {
             id: self.id,
-            order: order.into_iter().map(NodeIndex::index).collect(),
+            order: in_order(&steps),
             names: self.names.clone(),
             steps,
         })
     }
+}
+
+/// Every step after what it needs, and otherwise as they were added.
+fn in_order(steps: &DiGraph<Arc<dyn Erased>, Edge>) -> Vec<usize> {
+    let edges = |node, direction| steps.neighbors_directed(node, direction);
+    let mut waits: Vec<usize> = steps
+        .node_indices()
+        .map(|node| edges(node, Direction::Incoming).count())
+        .collect();
+    let mut ready: BTreeSet<usize> = (0..waits.len())
+        .filter(|&index| waits[index] == 0)
+        .collect();
+    let mut order = Vec::new();
+    while let Some(index) = ready.pop_first() {
+        order.push(index);
+        for later in edges(NodeIndex::new(index), Direction::Outgoing) {
+            waits[later.index()] -= 1;
+            if waits[later.index()] == 0 {
+                ready.insert(later.index());
+            }
+        }
+    }
+    order
 }
 
 /// A graph that was checked: nothing is missing and nothing turns on itself.
@@ -527,8 +548,9 @@ impl Built {
 /// The known name that is nearest to what was written, if any is near.
 fn nearest<'a>(written: &str, known: &'a [String]) -> Option<&'a str> {
     let near = |name: &str| {
-        let last = name.rsplit('.').next() == Some(written);
-        if last || name.starts_with(written) || written.starts_with(name) {
+        let part = name.split('.').any(|part| part == written);
+        let begins = written.len() > 2 && name.starts_with(written);
+        if part || begins {
             0
         } else {
             distance(written, name)
@@ -538,7 +560,7 @@ fn nearest<'a>(written: &str, known: &'a [String]) -> Option<&'a str> {
         .iter()
         .map(|name| (near(name), name.as_str()))
         .min()
-        .filter(|(distance, _)| *distance <= 1 + written.len() / 3)
+        .filter(|(distance, _)| *distance <= 1 + written.len() / 4)
         .map(|(_, name)| name)
 }
 

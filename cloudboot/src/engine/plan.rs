@@ -165,14 +165,14 @@ impl Engine {
             });
         }
         let (longest_chain, time_left) = longest_chain(&self.graph, &left);
-        Ok(Plan {
+        Ok(common.secrets.clean_all(Plan {
             version: PLAN_VERSION,
             deployment: parts.deployment.clone(),
             at: common.clock.timestamp(),
             steps,
             time_left,
             longest_chain,
-        })
+        }))
     }
 
     fn planned(&self, walk: &Walk, index: usize) -> PlanState {

@@ -15,6 +15,7 @@ use super::journal::Journal;
 use super::lease::{self, Held};
 use super::report::mark_critical;
 use super::schedule::{Mode, Node, State, Walk};
+use super::scrub::Scrubber;
 use super::store::Record;
 use super::{
     Class, Error, Event, Events, Failure, Graph, Handle, Observation, Outcome, REPORT_VERSION,
@@ -116,7 +117,7 @@ impl Engine {
         let mut report = run.report(self, &walk);
         run.end(&report.outcome).await;
         report.notes = run.common.notes();
-        Ok(report)
+        Ok(run.common.secrets.clean_all(report))
     }
 
     /// What a step needs, by observation alone.
@@ -173,7 +174,7 @@ impl Engine {
         Arc::new(Common {
             deployment: self.parts.deployment.clone(),
             clock: Arc::clone(&self.parts.clock),
-            secrets: Arc::clone(&self.parts.secrets),
+            secrets: Arc::new(Scrubber::new(Arc::clone(&self.parts.secrets))),
             journal,
             bus: self.bus.clone(),
             cancel: self.parts.cancel.clone(),
@@ -237,7 +238,7 @@ impl Run {
                 record,
             )
             .await?;
-        common.bus.tell(Event::RunStarted {
+        common.tell(Event::RunStarted {
             at: began_at,
             deployment: parts.deployment.clone(),
             kind,
@@ -281,7 +282,7 @@ impl Run {
             self.common.note(error.to_string());
         }
         let took = self.common.clock.now().saturating_sub(self.began);
-        self.common.bus.tell(Event::RunEnded {
+        self.common.tell(Event::RunEnded {
             at,
             outcome: outcome.clone(),
             took,

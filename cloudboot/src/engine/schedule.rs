@@ -229,7 +229,7 @@ impl Walk {
     fn settle(&mut self, index: usize, state: State) {
         let now = self.common.clock.now().saturating_sub(self.began);
         if let State::Skipped(because) = &state {
-            self.common.bus.tell(Event::Skipped {
+            self.common.tell(Event::Skipped {
                 at: self.common.clock.timestamp(),
                 step: self.graph.step(index).id(),
                 because: because.clone(),
@@ -267,7 +267,7 @@ impl Walk {
             .filter_map(|need| Some((need, Arc::clone(self.outputs.get(&need)?))))
             .collect();
         if self.mode == Mode::Run {
-            self.common.bus.tell(Event::Started {
+            self.common.tell(Event::Started {
                 at: self.common.clock.timestamp(),
                 step: step.id(),
                 about: step.about(),
@@ -309,7 +309,7 @@ impl Walk {
         let (at, id) = (self.common.clock.timestamp(), step.id());
         let tell = |event| {
             if self.mode == Mode::Run {
-                self.common.bus.tell(event);
+                self.common.tell(event);
             }
         };
         node.state = match ended.end {

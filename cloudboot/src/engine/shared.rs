@@ -27,10 +27,13 @@ type Fetch<T> = Box<dyn Fn() -> BoxFuture<'static, Result<T, Error>> + Send + Sy
 /// ```
 pub struct Shared<T>(Arc<Inner<T>>);
 
+/// When its fetch began, and what it came to.
+type View<T> = (Duration, Result<Arc<T>, Error>);
+
 struct Inner<T> {
     max_age: Duration,
     fetch: Fetch<T>,
-    last: Mutex<Option<(Duration, Result<Arc<T>, Error>)>>,
+    last: Mutex<Option<View<T>>>,
 }
 
 impl<T: Send + Sync + 'static> Shared<T> {

@@ -114,7 +114,7 @@ impl Engine {
         let mut report = run.assemble(steps, run.since_began());
         run.end(&report.outcome).await;
         report.notes = run.common.notes();
-        Ok(report)
+        Ok(run.common.secrets.clean_all(report))
     }
 
     async fn take_back(
@@ -148,7 +148,7 @@ impl Engine {
             );
         }
         let at = || common.clock.timestamp();
-        common.bus.tell(Event::Started {
+        common.tell(Event::Started {
             at: at(),
             step: step.id(),
             about: format!("Take back: {}", step.about()),
@@ -163,7 +163,7 @@ impl Engine {
         let attempt = Attempt::new(step, outputs, Arc::clone(&self.parts), Arc::clone(common));
         let result = match attempt.undo().await {
             Ok(undo) => {
-                common.bus.tell(Event::Undone {
+                common.tell(Event::Undone {
                     at: at(),
                     step: id,
                     result: undo.clone(),
@@ -172,7 +172,7 @@ impl Engine {
             }
             Err(error) => {
                 let error = Failure::from(&error);
-                common.bus.tell(Event::Failed {
+                common.tell(Event::Failed {
                     at: at(),
                     step: id,
                     error: error.clone(),

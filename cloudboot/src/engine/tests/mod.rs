@@ -1,4 +1,9 @@
 //! The engine's tests: a world that counts what is made in it, and steps that make things there.
 
+mod deadlines;
 mod flow;
 mod kit;
+mod lease;
+mod life;
+mod schedule;
+mod store;
