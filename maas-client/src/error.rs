@@ -283,7 +283,7 @@ impl Error {
     /// whose power parameters another machine has.
     pub fn is_already_exists(&self) -> bool {
         let said = |m: &String| {
-            m.contains("already exists")
+            m.contains("already exist")
                 || m.contains("already in use")
                 || m.contains("has already been added")
                 || m.contains("already been added")

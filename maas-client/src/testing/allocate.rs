@@ -1,0 +1,695 @@
+//! `allocate` and VM hosts: what may compose a machine, and so waits for a driver.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::Shared;
+use super::basics::unknown;
+use super::machines::{check_constraints, fits, tags_of, wanted_disks};
+use super::progress::{self, full_architecture};
+use super::render;
+use super::reply::{Fields, R, Reply, Req, gone, invalid, json_ok, no_choice, plain, text};
+use super::state::{State, VmHost};
+use super::types::{ComposeSpec, Composed, HostResources, MachineSpec};
+
+/// What a VM has when nobody says.
+const DEFAULT_MEMORY: u64 = 2048;
+const DEFAULT_DISK: u64 = 8_000_000_000;
+
+/// Takes a Ready machine that fits, else composes one, else says why not. One at a time.
+pub(crate) async fn allocate(
+    shared: &Arc<Shared>,
+    pairs: &[(String, String)],
+    user: &str,
+) -> Result<String, Reply> {
+    let _one_at_a_time = shared.allocating.lock().await;
+    let pairs: Vec<(String, String)> = pairs.iter().filter(|(n, _)| n != "op").cloned().collect();
+    let value = |name: &str| {
+        pairs
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.clone())
+            .filter(|v| !v.is_empty())
+    };
+    let dry_run = value("dry_run").is_some_and(|v| v == "true" || v == "1");
+    {
+        let mut s = shared.lock();
+        check_constraints(&s, &pairs)?;
+        let found = s
+            .machines
+            .iter()
+            .find(|m| fits(&s, m, &pairs))
+            .map(|m| m.system_id.clone());
+        if let Some(id) = found {
+            if !dry_run && let Some(m) = s.machine_mut(&id) {
+                m.status = 10;
+                m.owner = Some(user.to_owned());
+                m.agent_name = value("agent_name").unwrap_or_default();
+            }
+            if !dry_run {
+                s.count("allocate");
+            }
+            return Ok(id);
+        }
+        if let Some(id) = value("system_id") {
+            return Err(text(
+                409,
+                format!("No machine with system ID {id} available."),
+            ));
+        }
+    }
+    let number = |name: &str| value(name).and_then(|v| v.parse::<f64>().ok());
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let whole = |name: &str, default: u64| number(name).map_or(default, |n| n.ceil() as u64);
+    let disks = value("storage")
+        .map(|t| wanted_disks(&t))
+        .filter(|d| !d.is_empty())
+        .unwrap_or_else(|| vec![DEFAULT_DISK]);
+    let spec = ComposeSpec {
+        hostname: String::new(),
+        cores: whole("cpu_count", 1),
+        memory_mb: whole("mem", DEFAULT_MEMORY),
+        disks: disks.into_iter().map(|d| d.max(DEFAULT_DISK)).collect(),
+        architecture: value("arch")
+            .map_or_else(|| "amd64/generic".to_owned(), |a| full_architecture(&a)),
+    };
+    let hosts: Vec<i64> = {
+        let s = shared.lock();
+        let (tags, not_tags) = (tags_of(&pairs, "tags"), tags_of(&pairs, "not_tags"));
+        s.vm_hosts
+            .iter()
+            .filter(|v| {
+                tags.iter().all(|t| v.tags.contains(t))
+                    && !not_tags.iter().any(|t| v.tags.contains(t))
+            })
+            .filter(|v| {
+                value("zone").is_none_or(|z| v.zone == z)
+                    && value("pod").is_none_or(|p| v.name == p)
+                    && value("not_pod").is_none_or(|p| v.name != p)
+            })
+            .filter(|v| {
+                value("pool").is_none_or(|p| s.pools.iter().any(|x| x.name == p && x.id == v.pool))
+            })
+            .filter(|v| room(&s, v, &spec).is_ok())
+            .map(|v| v.id)
+            .collect()
+    };
+    for host in hosts {
+        if dry_run {
+            break;
+        }
+        let mut spec = spec.clone();
+        spec.hostname = value("name").unwrap_or_else(|| shared.lock().new_hostname());
+        // What goes wrong while composing is swallowed: the next host is tried.
+        let Ok(composed) = compose_on(shared, host, &spec).await else {
+            continue;
+        };
+        let mut s = shared.lock();
+        let Some(id) = add_composed(&mut s, host, &spec, &composed) else {
+            continue;
+        };
+        known_at_once(&mut s, &id);
+        if let Some(m) = s.machine_mut(&id) {
+            m.dynamic = true;
+            m.status = 10;
+            m.owner = Some(user.to_owned());
+            m.agent_name = value("agent_name").unwrap_or_default();
+        }
+        s.count("allocate");
+        return Ok(id);
+    }
+    Err(nothing_fits(&pairs))
+}
+
+/// 409, in the words of MAAS: the constraints as Python shows them, then as MAAS understood them.
+fn nothing_fits(pairs: &[(String, String)]) -> Reply {
+    if pairs.is_empty() {
+        return text(409, "No machine available.");
+    }
+    let mut grouped: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (name, value) in pairs {
+        match grouped.iter_mut().find(|(n, _)| n == name) {
+            Some((_, values)) => values.push(value),
+            None => grouped.push((name, vec![value])),
+        }
+    }
+    let shown: Vec<String> = grouped
+        .iter()
+        .map(|(n, values)| {
+            format!(
+                "('{n}', [{}])",
+                values
+                    .iter()
+                    .map(|v| format!("'{v}'"))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )
+        })
+        .collect();
+    let mut resolved: Vec<String> = grouped
+        .iter()
+        .filter(|(n, _)| {
+            !matches!(
+                *n,
+                "dry_run"
+                    | "verbose"
+                    | "agent_name"
+                    | "comment"
+                    | "bridge_all"
+                    | "bridge_stp"
+                    | "bridge_fd"
+                    | "bridge_type"
+            )
+        })
+        .map(|(n, values)| match *n {
+            "mem" | "cpu_count" | "cpu_speed" => format!(
+                "{n}={:?}",
+                values
+                    .first()
+                    .and_then(|v| v.parse::<f64>().ok())
+                    .unwrap_or(0.0)
+            ),
+            "tags" | "not_tags" => {
+                let mut tags = tags_of(pairs, n);
+                tags.sort();
+                format!("{n}={}", tags.join(","))
+            }
+            "arch" => format!(
+                "{n}={}",
+                values
+                    .first()
+                    .map(|v| full_architecture(v))
+                    .unwrap_or_default()
+            ),
+            _ => format!("{n}={}", values.join(",")),
+        })
+        .collect();
+    resolved.sort();
+    text(
+        409,
+        format!(
+            "No available machine matches constraints: [{}] (resolved to \"{}\")",
+            shown.join(", "),
+            resolved.join(" ")
+        ),
+    )
+}
+
+/// Whether a host has room for a machine; the error is as the compose form words it.
+fn room(s: &State, v: &VmHost, spec: &ComposeSpec) -> Result<(), Reply> {
+    let Some(r) = v.resources.as_ref().filter(|_| s.now >= v.ready_at) else {
+        return Err(text(400, "VM host does not support composability."));
+    };
+    let (cores, memory, disk) = render::used(s, v.id);
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss
+    )]
+    let left =
+        |total: u64, ratio: f64, used: u64| ((total as f64 * ratio) as u64).saturating_sub(used);
+    let (cores, memory) = (
+        left(r.cores, v.cpu_ratio, cores),
+        left(r.memory_mb, v.memory_ratio, memory),
+    );
+    let storage = r
+        .pools
+        .iter()
+        .map(|p| p.total)
+        .sum::<u64>()
+        .saturating_sub(disk);
+    let mut errors = Fields::default();
+    if spec.cores > cores {
+        errors.add(
+            "cores",
+            format!("Ensure this value is less than or equal to {cores}."),
+        );
+    }
+    if spec.memory_mb > memory {
+        errors.add(
+            "memory",
+            format!("Ensure this value is less than or equal to {memory}."),
+        );
+    }
+    errors.check()?;
+    let wanted: u64 = spec.disks.iter().sum();
+    if wanted > storage {
+        Err(invalid(
+            "storage",
+            format!("Pod does not have enough storage: {wanted} bytes wanted, {storage} left."),
+        ))
+    } else {
+        Ok(())
+    }
+}
+
+/// Has the driver make a machine, and lets composing last as long as it does.
+async fn compose_on(
+    shared: &Arc<Shared>,
+    host: i64,
+    spec: &ComposeSpec,
+) -> Result<Composed, String> {
+    let (parameters, until) = {
+        let s = shared.lock();
+        let Some(v) = s.vm_hosts.iter().find(|v| v.id == host) else {
+            return Err("the VM host is gone".into());
+        };
+        (v.parameters.clone(), s.now + shared.durations().compose)
+    };
+    let composed = shared.vm_hosts.compose(&parameters, spec).await?;
+    while shared.now() < until {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(composed)
+}
+
+fn add_composed(
+    s: &mut State,
+    host: i64,
+    spec: &ComposeSpec,
+    composed: &Composed,
+) -> Option<String> {
+    let v = s.vm_hosts.iter().find(|v| v.id == host)?.clone();
+    let mut parameters = Map::new();
+    for key in ["power_address", "project", "certificate", "key"] {
+        if let Some(value) = v.parameters.get(key) {
+            parameters.insert(key.to_owned(), value.clone());
+        }
+    }
+    parameters.insert("instance_name".into(), json!(composed.instance));
+    let machine = MachineSpec {
+        macs: composed.macs.clone(),
+        hostname: spec.hostname.clone(),
+        architecture: spec.architecture.clone(),
+        cores: spec.cores,
+        memory_mb: spec.memory_mb,
+        disks: spec.disks.clone(),
+        power_type: v.kind.clone(),
+        power_parameters: parameters,
+    };
+    let id = progress::add_machine(s, &machine, false)?;
+    if let Some(m) = s.machine_mut(&id) {
+        m.vm_host = Some(host);
+        m.instance = Some(composed.instance.clone());
+        m.power_state = "off".into();
+        m.zone = v.zone.clone();
+        m.pool = v.pool;
+        m.tags = v.tags.iter().cloned().collect();
+        m.tags.insert("virtual".into());
+    }
+    s.count("vm");
+    Some(id)
+}
+
+/// A machine that skips commissioning: MAAS knows what it made.
+fn known_at_once(s: &mut State, id: &str) {
+    let vlan = s
+        .vlans
+        .iter()
+        .find(|v| v.dhcp_on)
+        .or(s.vlans.first())
+        .map(|v| v.id);
+    let subnet = s
+        .subnets
+        .iter()
+        .find(|n| Some(n.vlan) == vlan)
+        .map(|n| n.id);
+    let link = s.next_id("link");
+    let Some(m) = s.machine_mut(id) else { return };
+    m.known = true;
+    m.commissioning_status = -1;
+    m.status = 4;
+    m.status_message = Some("Ready".into());
+    for (n, i) in m.interfaces.iter_mut().enumerate() {
+        i.found = true;
+        i.vlan = vlan;
+        if n == 0 && i.links.is_empty() {
+            i.links.push(super::state::Link {
+                id: link,
+                mode: "auto".into(),
+                subnet,
+                ip: None,
+            });
+        }
+    }
+}
+
+/// `vm-hosts/`.
+pub(crate) async fn vm_hosts(shared: &Arc<Shared>, req: &Req) -> R {
+    match (req.method.as_str(), req.op.as_deref()) {
+        ("GET", None) => {
+            let s = shared.lock();
+            Ok(json_ok(&json!(
+                s.vm_hosts
+                    .iter()
+                    .map(|v| render::vm_host(&s, v))
+                    .collect::<Vec<_>>()
+            )))
+        }
+        ("POST", None) => create_vm_host(shared, req).await,
+        _ => Err(unknown(req)),
+    }
+}
+
+fn is_pem(text: &str) -> bool {
+    text.contains("-----BEGIN ")
+}
+
+async fn create_vm_host(shared: &Arc<Shared>, req: &Req) -> R {
+    req.admin()?;
+    let mut errors = Fields::default();
+    errors.required(req, "type");
+    errors.check()?;
+    let kind = req.get("type").unwrap_or("").to_owned();
+    if kind != "lxd" && kind != "virsh" {
+        return Err(no_choice("type", &kind));
+    }
+    super::basics::require(req, &["power_address"])?;
+    let mut parameters = Map::new();
+    for key in [
+        "power_address",
+        "power_pass",
+        "power_user",
+        "project",
+        "certificate",
+        "key",
+    ] {
+        if let Some(value) = req.filled(key) {
+            parameters.insert(key.to_owned(), json!(value));
+        }
+    }
+    if kind == "lxd" {
+        parameters
+            .entry("project".to_owned())
+            .or_insert(json!("default"));
+        if ["certificate", "key"].iter().any(|k| {
+            parameters
+                .get(*k)
+                .and_then(Value::as_str)
+                .is_some_and(|t| !is_pem(t))
+        }) {
+            return Err(text(500, "Invalid PEM material"));
+        }
+        for (key, name) in [("certificate", "CERTIFICATE"), ("key", "PRIVATE KEY")] {
+            parameters.entry(key.to_owned()).or_insert_with(|| {
+                json!(format!(
+                    "-----BEGIN {name}-----\nRkFLRQ==\n-----END {name}-----\n"
+                ))
+            });
+        }
+    }
+    let name = {
+        let mut s = shared.lock();
+        let same = |v: &&VmHost| {
+            v.kind == kind
+                && v.parameters.get("power_address") == parameters.get("power_address")
+                && v.parameters.get("project") == parameters.get("project")
+        };
+        if let Some(v) = s.vm_hosts.iter().find(same) {
+            return Err(invalid(
+                "__all__",
+                format!("Pod {} with type and parameters already exist.", v.name),
+            ));
+        }
+        if let Some(name) = req.filled("name")
+            && s.vm_hosts.iter().any(|v| v.name == name)
+        {
+            return Err(invalid("name", "Pod with this Name already exists."));
+        }
+        req.filled("name")
+            .map_or_else(|| s.new_hostname(), str::to_owned)
+    };
+    let found = shared.vm_hosts.discover(&parameters).await;
+    let mut s = shared.lock();
+    // LXD's ids share the counter of all BMCs.
+    let id = s.next_id("pod");
+    let tags: Vec<String> = req
+        .all("tags")
+        .iter()
+        .flat_map(|t| t.split(','))
+        .map(|t| t.trim().to_owned())
+        .filter(|t| !t.is_empty())
+        .chain(["pod-console-logging".to_owned()])
+        .collect();
+    for tag in &tags {
+        if tag != "pod-console-logging" && !s.tags.iter().any(|t| t.name == *tag) {
+            s.tags.push(super::state::Tag {
+                name: tag.clone(),
+                ..super::state::Tag::default()
+            });
+        }
+    }
+    let pool = req
+        .filled("pool")
+        .and_then(|p| s.pools.iter().find(|x| x.name == p))
+        .map_or(0, |p| p.id);
+    let ready_at = s.now + shared.durations().vmhost_ready;
+    // Found or not, the host is saved: without resources when nothing answered.
+    s.vm_hosts.push(VmHost {
+        id,
+        name,
+        kind,
+        tags,
+        parameters,
+        zone: req.filled("zone").unwrap_or("default").to_owned(),
+        pool,
+        cpu_ratio: 1.0,
+        memory_ratio: 1.0,
+        resources: found.ok(),
+        ready_at,
+    });
+    s.count("vm-host");
+    rendered(&s, id)
+}
+
+fn rendered(s: &State, id: i64) -> R {
+    s.vm_hosts
+        .iter()
+        .find(|v| v.id == id)
+        .map(|v| json_ok(&render::vm_host(s, v)))
+        .ok_or_else(|| plain(404, "Not Found"))
+}
+
+/// `vm-hosts/<id>/`.
+pub(crate) async fn vm_host(shared: &Arc<Shared>, req: &Req, id: &str) -> R {
+    let v = shared
+        .lock()
+        .vm_hosts
+        .iter()
+        .find(|v| v.id.to_string() == id)
+        .cloned()
+        .ok_or_else(|| plain(404, "Not Found"))?;
+    let id = v.id;
+    match (req.method.as_str(), req.op.as_deref()) {
+        ("GET", None) => rendered(&shared.lock(), id),
+        ("GET", Some("parameters")) => {
+            req.admin()?;
+            Ok(json_ok(&Value::Object(v.parameters)))
+        }
+        ("PUT", None) => {
+            req.admin()?;
+            let mut s = shared.lock();
+            update(&mut s, req, id)?;
+            rendered(&s, id)
+        }
+        ("DELETE", None) => {
+            req.admin()?;
+            let decompose = req
+                .arg("decompose")
+                .or(req.get("decompose"))
+                .is_some_and(|d| d == "true" || d == "1");
+            let mut instances = Vec::new();
+            {
+                let mut s = shared.lock();
+                let gone: Vec<(String, Option<String>)> = s
+                    .machines
+                    .iter()
+                    .filter(|m| m.vm_host == Some(id))
+                    .map(|m| (m.system_id.clone(), m.instance.clone()))
+                    .collect();
+                for (machine, instance) in gone {
+                    progress::remove_machine(&mut s, &machine, &mut Vec::new());
+                    instances.extend(instance);
+                }
+                s.vm_hosts.retain(|v| v.id != id);
+            }
+            if decompose {
+                for instance in instances {
+                    let _ = shared.vm_hosts.remove(&v.parameters, &instance).await;
+                }
+            }
+            Ok(gone())
+        }
+        ("POST", Some("refresh")) => {
+            req.admin()?;
+            match shared.vm_hosts.discover(&v.parameters).await {
+                Ok(found) => {
+                    let mut s = shared.lock();
+                    reached(&mut s, id, found, shared.durations().vmhost_ready);
+                    rendered(&s, id)
+                }
+                Err(why) => Err(text(
+                    503,
+                    format!(
+                        "Failed talking to pod: Pod {id}: Failed to connect to the LXD REST API: {why}"
+                    ),
+                )),
+            }
+        }
+        ("POST", Some("compose")) => {
+            req.admin()?;
+            compose(shared, req, id).await
+        }
+        ("POST", Some(op @ ("add_tag" | "remove_tag"))) => {
+            req.admin()?;
+            let tag = req
+                .filled("tag")
+                .ok_or_else(|| text(400, "No provided tag!"))?
+                .to_owned();
+            let mut s = shared.lock();
+            if let Some(v) = s.vm_hosts.iter_mut().find(|v| v.id == id) {
+                v.tags.retain(|t| *t != tag);
+                if op == "add_tag" {
+                    v.tags.push(tag);
+                }
+            }
+            rendered(&s, id)
+        }
+        _ => Err(unknown(req)),
+    }
+}
+
+/// Takes note of what a host has; one that was not reached before is usable after a while.
+fn reached(s: &mut State, id: i64, found: HostResources, after: Duration) {
+    let now = s.now;
+    if let Some(v) = s.vm_hosts.iter_mut().find(|v| v.id == id) {
+        if v.resources.is_none() {
+            v.ready_at = now + after;
+        }
+        v.resources = Some(found);
+    }
+}
+
+fn update(s: &mut State, req: &Req, id: i64) -> Result<(), Reply> {
+    let pool = match req.filled("pool") {
+        Some(p) => Some(
+            s.pools
+                .iter()
+                .find(|x| x.name == p)
+                .map(|p| p.id)
+                .ok_or_else(|| no_choice("pool", p))?,
+        ),
+        None => None,
+    };
+    let Some(v) = s.vm_hosts.iter_mut().find(|v| v.id == id) else {
+        return Ok(());
+    };
+    if let Some(name) = req.filled("name") {
+        name.clone_into(&mut v.name);
+    }
+    if let Some(zone) = req.filled("zone") {
+        zone.clone_into(&mut v.zone);
+    }
+    if let Some(pool) = pool {
+        v.pool = pool;
+    }
+    if req.get("tags").is_some() {
+        v.tags = req
+            .all("tags")
+            .iter()
+            .flat_map(|t| t.split(','))
+            .map(|t| t.trim().to_owned())
+            .filter(|t| !t.is_empty())
+            .collect();
+    }
+    for (field, slot) in [
+        ("cpu_over_commit_ratio", &mut v.cpu_ratio),
+        ("memory_over_commit_ratio", &mut v.memory_ratio),
+    ] {
+        if let Some(value) = req.filled(field) {
+            *slot = value
+                .parse()
+                .ok()
+                .filter(|r| (0.0..=10.0).contains(r))
+                .ok_or_else(|| invalid(field, "Ensure this value is less than or equal to 10."))?;
+        }
+    }
+    for key in [
+        "power_address",
+        "power_pass",
+        "project",
+        "certificate",
+        "key",
+    ] {
+        if let Some(value) = req.filled(key) {
+            v.parameters.insert(key.to_owned(), json!(value));
+        }
+    }
+    Ok(())
+}
+
+async fn compose(shared: &Arc<Shared>, req: &Req, host: i64) -> R {
+    let _one_at_a_time = shared.allocating.lock().await;
+    let spec = {
+        let mut s = shared.lock();
+        let v = s
+            .vm_hosts
+            .iter()
+            .find(|v| v.id == host)
+            .cloned()
+            .ok_or_else(|| plain(404, "Not Found"))?;
+        if v.resources.is_none() {
+            return Err(text(400, "VM host does not support composability."));
+        }
+        let number = |name: &str, default: u64| {
+            req.filled(name).map_or(Ok(default), |t| {
+                t.parse()
+                    .map_err(|_| invalid(name, "Enter a whole number."))
+            })
+        };
+        let name = req.filled("hostname").map(str::to_owned);
+        if let Some(name) = &name
+            && s.machines.iter().any(|m| m.hostname == *name)
+        {
+            return Err(invalid(
+                "hostname",
+                format!("Node with hostname '{name}' already exists"),
+            ));
+        }
+        let spec = ComposeSpec {
+            cores: number("cores", 1)?,
+            memory_mb: number("memory", DEFAULT_MEMORY)?,
+            disks: req
+                .filled("storage")
+                .map(wanted_disks)
+                .filter(|d| !d.is_empty())
+                .unwrap_or_else(|| vec![DEFAULT_DISK]),
+            architecture: req
+                .filled("architecture")
+                .map_or_else(|| "amd64/generic".to_owned(), full_architecture),
+            hostname: name.unwrap_or_else(|| s.new_hostname()),
+        };
+        room(&s, &v, &spec)?;
+        spec
+    };
+    let composed = compose_on(shared, host, &spec).await.map_err(|why| {
+        text(
+            503,
+            format!("Failed talking to pod: Pod {host}: unable to compose machine: {why}"),
+        )
+    })?;
+    let durations = shared.durations();
+    let mut s = shared.lock();
+    let id = add_composed(&mut s, host, &spec, &composed)
+        .ok_or_else(|| text(500, "the machine could not be added"))?;
+    if req.flag("skip_commissioning").unwrap_or(false) {
+        known_at_once(&mut s, &id);
+    } else if s.can_commission() {
+        progress::commission(&mut s, &durations, &id, &req.user, true, false);
+    }
+    Ok(json_ok(
+        &json!({ "system_id": id, "resource_uri": format!("/MAAS/api/2.0/machines/{id}/") }),
+    ))
+}

@@ -1,0 +1,754 @@
+//! What time and events bring: transitions that are due, boots, power.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::boot;
+use super::state::{Fabric, Interface, Link, Machine, Next, State, Vlan};
+use super::types::{Durations, MachineSpec, Power, PowerAction};
+
+const NEW: i64 = 0;
+const COMMISSIONING: i64 = 1;
+const FAILED_COMMISSIONING: i64 = 2;
+const READY: i64 = 4;
+const DEPLOYED: i64 = 6;
+const DEPLOYING: i64 = 9;
+const ALLOCATED: i64 = 10;
+const FAILED_DEPLOYMENT: i64 = 11;
+const RELEASING: i64 = 12;
+const FAILED_RELEASING: i64 = 13;
+const ERASING: i64 = 14;
+const FAILED_ERASING: i64 = 15;
+const TESTING: i64 = 21;
+const FAILED_TESTING: i64 = 22;
+
+/// A machine that is to be taken from its VM host: the host's id and the instance's name.
+pub(crate) type Removal = (i64, String);
+
+/// Brings the state to `now`. True when something changed; machines to be removed are added to `removals`.
+pub(crate) fn advance(
+    s: &mut State,
+    d: &Durations,
+    now: Duration,
+    removals: &mut Vec<Removal>,
+) -> bool {
+    let mut changed = false;
+    // One transition may start another that is due as well: go in the order of the due times.
+    loop {
+        let due = s
+            .machines
+            .iter()
+            .filter_map(|m| m.due.map(|(at, next)| (at, m.system_id.clone(), next)))
+            .filter(|(at, ..)| *at <= now)
+            .min_by_key(|(at, ..)| *at);
+        let enlist = s
+            .enlisting
+            .iter()
+            .enumerate()
+            .filter(|(_, e)| e.due <= now)
+            .min_by_key(|(_, e)| e.due)
+            .map(|(n, e)| (n, e.due));
+        let import = s
+            .import
+            .as_ref()
+            .filter(|i| !i.stalled && i.ends <= now)
+            .map(|i| i.ends);
+        let sync = s.rack_sync_due.filter(|at| *at <= now && s.rack.connected);
+        let first = [due.as_ref().map(|x| x.0), enlist.map(|x| x.1), import, sync]
+            .into_iter()
+            .flatten()
+            .min();
+        let Some(first) = first else { break };
+        s.now = s.now.max(first);
+        changed = true;
+        if import == Some(first) {
+            boot::finish_import(s, d);
+        } else if sync == Some(first) {
+            boot::finish_sync(s);
+        } else if let Some((n, at)) = enlist
+            && at == first
+        {
+            let spec = s.enlisting.remove(n).spec;
+            add_machine(s, &spec, true);
+        } else if let Some((_, id, next)) = due {
+            if let Some(m) = s.machine_mut(&id) {
+                m.due = None;
+            }
+            transition(s, d, &id, next, removals);
+        }
+    }
+    s.now = s.now.max(now);
+    changed
+}
+
+/// Adds a machine as New; its id. Enlisted ones are known by their MAC addresses only once.
+pub(crate) fn add_machine(s: &mut State, spec: &MachineSpec, enlisted: bool) -> Option<String> {
+    let macs: Vec<String> = spec.macs.iter().map(|m| m.to_lowercase()).collect();
+    if enlisted
+        && s.machines
+            .iter()
+            .flat_map(|m| &m.interfaces)
+            .any(|i| macs.contains(&i.mac))
+    {
+        return None;
+    }
+    let system_id = s.new_system_id();
+    let hostname = if spec.hostname.is_empty() {
+        s.new_hostname()
+    } else {
+        spec.hostname.clone()
+    };
+    let interfaces = macs
+        .iter()
+        .enumerate()
+        .map(|(n, mac)| Interface {
+            id: interface_id(s),
+            name: format!("eth{n}"),
+            kind: "physical".into(),
+            mac: mac.clone(),
+            ..Interface::default()
+        })
+        .collect();
+    let architecture = if spec.architecture.is_empty() {
+        "amd64/generic".to_owned()
+    } else {
+        full_architecture(&spec.architecture)
+    };
+    s.machines.push(Machine {
+        system_id: system_id.clone(),
+        hostname,
+        architecture,
+        status: NEW,
+        power_state: if enlisted && !spec.power_type.is_empty() {
+            "off".into()
+        } else {
+            "unknown".into()
+        },
+        power_type: if spec.power_type.is_empty() {
+            "manual".into()
+        } else {
+            spec.power_type.clone()
+        },
+        power_parameters: spec.power_parameters.clone(),
+        zone: "default".into(),
+        netboot: true,
+        interfaces,
+        hardware: super::state::Hardware {
+            cores: spec.cores,
+            memory_mb: spec.memory_mb,
+            disks: spec.disks.clone(),
+        },
+        commissioning_status: -1,
+        testing_status: -1,
+        ..Machine::default()
+    });
+    s.count("machine");
+    if enlisted {
+        s.event(&system_id, "INFO", "Enlisting", "");
+        s.event(&system_id, "INFO", "New", "");
+    }
+    Some(system_id)
+}
+
+pub(crate) fn interface_id(s: &mut State) -> i64 {
+    // 1 is the controller's.
+    s.reserve_id("interface", 1);
+    s.next_id("interface")
+}
+
+/// `amd64` as `amd64/generic`.
+pub(crate) fn full_architecture(given: &str) -> String {
+    if given.contains('/') {
+        given.to_owned()
+    } else {
+        format!("{given}/generic")
+    }
+}
+
+/// A machine booted from the network: what it is in decides what happens next.
+pub(crate) fn booted(s: &mut State, d: &Durations, id: &str) {
+    let now = s.now;
+    let Some(m) = s.machine_mut(id) else { return };
+    if m.due.is_some() || m.aborting {
+        return;
+    }
+    match m.status {
+        COMMISSIONING => {
+            let lasts = if m.vm_host.is_some() {
+                d.commission_vm
+            } else {
+                d.commission
+            };
+            m.due = Some((now + lasts, Next::Commissioned));
+            m.status_message = Some("Gathering information".into());
+            let set = m.commissioning_set;
+            if let Some(r) = s.results_mut(set) {
+                r.status = 1;
+                r.started = Some(now);
+            }
+            s.event(id, "INFO", "Gathering information", "");
+        }
+        TESTING => {
+            m.due = Some((now + d.testing, Next::Tested));
+        }
+        DEPLOYING => {
+            m.due = Some((now + d.deploy, Next::Deployed));
+            m.status_message = Some("Installing OS".into());
+            let set = m.installation_set;
+            if let Some(r) = s.results_mut(set) {
+                r.status = 1;
+                r.started = Some(now);
+            }
+            s.event(id, "INFO", "Performing PXE boot", "");
+        }
+        ERASING => m.due = Some((now + d.erase, Next::Erased)),
+        _ => {}
+    }
+}
+
+fn transition(s: &mut State, d: &Durations, id: &str, next: Next, removals: &mut Vec<Removal>) {
+    match next {
+        Next::Commissioned => commissioned(s, d, id),
+        Next::Tested => tested(s, d, id),
+        Next::Deployed => deployed(s, id),
+        Next::Erased => {
+            if let Some(m) = s.machine_mut(id) {
+                m.erasing = false;
+                m.status = RELEASING;
+                m.status_message = Some("Releasing".into());
+            }
+            power(s, d, id, PowerAction::Off);
+        }
+        Next::Released => released(s, id, removals),
+        Next::Aborted => aborted(s, id),
+    }
+}
+
+fn end_results(s: &mut State, set: Option<i64>, status: i64) {
+    let now = s.now;
+    if let Some(r) = s.results_mut(set) {
+        r.status = status;
+        r.started = r.started.or(Some(now));
+        r.ended = Some(now);
+    }
+}
+
+fn commissioned(s: &mut State, d: &Durations, id: &str) {
+    let Some(m) = s.machine_mut(id) else { return };
+    let (set, failed, tests) = (
+        m.commissioning_set,
+        std::mem::take(&mut m.fail_next),
+        m.wants_tests,
+    );
+    if failed {
+        m.status = FAILED_COMMISSIONING;
+        m.status_message = Some("Failed commissioning".into());
+        m.commissioning_status = 3;
+        end_results(s, set, 3);
+        s.event(
+            id,
+            "ERROR",
+            "Failed commissioning",
+            "script failed: 20-maas-03-machine-resources",
+        );
+        return;
+    }
+    m.commissioning_status = 2;
+    m.known = true;
+    end_results(s, set, 2);
+    found_hardware(s, id);
+    if tests {
+        let due = s.now + d.testing;
+        if let Some(m) = s.machine_mut(id) {
+            m.status = TESTING;
+            m.status_message = Some("Testing".into());
+            m.due = Some((due, Next::Tested));
+        }
+        s.event(id, "INFO", "Testing", "");
+        return;
+    }
+    ready(s, d, id);
+}
+
+fn tested(s: &mut State, d: &Durations, id: &str) {
+    let Some(m) = s.machine_mut(id) else { return };
+    let (set, failed) = (m.testing_set, std::mem::take(&mut m.fail_next));
+    m.testing_status = if failed { 3 } else { 2 };
+    if failed {
+        m.status = FAILED_TESTING;
+        m.status_message = Some("Failed testing".into());
+    }
+    end_results(s, set, if failed { 3 } else { 2 });
+    if failed {
+        s.event(id, "ERROR", "Failed testing", "");
+    } else {
+        ready(s, d, id);
+    }
+}
+
+fn ready(s: &mut State, d: &Durations, id: &str) {
+    let Some(m) = s.machine_mut(id) else { return };
+    m.status = READY;
+    m.status_message = Some("Ready".into());
+    m.status_action = Some(String::new());
+    m.owner = None;
+    m.agent_name.clear();
+    let off = !m.keep_on && m.power_type != "manual" && m.power_state == "on";
+    s.event(id, "INFO", "Ready", "");
+    if off {
+        power(s, d, id, PowerAction::Off);
+    }
+}
+
+/// What commissioning finds: names of interfaces, their networks, the mainboard.
+fn found_hardware(s: &mut State, id: &str) {
+    let n = s.random();
+    let uuid = super::render::uuid(n);
+    let vlan = s
+        .vlans
+        .iter()
+        .find(|v| v.dhcp_on)
+        .or(s.vlans.first())
+        .map(|v| v.id);
+    let subnet = s
+        .subnets
+        .iter()
+        .find(|n| Some(n.vlan) == vlan)
+        .map(|n| n.id);
+    let address = subnet.and_then(|n| dynamic_address(s, n));
+    let Some(m) = s.machine_mut(id) else { return };
+    let is_new: Vec<i64> = m
+        .interfaces
+        .iter()
+        .filter(|i| i.kind == "physical" && !i.found)
+        .map(|i| i.id)
+        .collect();
+    m.hardware_uuid.get_or_insert(uuid);
+    if m.vm_host.is_some() {
+        m.tags.insert("virtual".into());
+    }
+    let first = m.interfaces.first().map(|i| i.id);
+    for (index, interface) in is_new.into_iter().enumerate() {
+        let boots = Some(interface) == first;
+        let (vlan, subnet) = if boots {
+            (vlan, subnet)
+        } else {
+            (Some(lone_vlan(s)), None)
+        };
+        let link = s.next_id("link");
+        let address = address.clone();
+        let Some(i) = s
+            .machine_mut(id)
+            .and_then(|m| m.interfaces.iter_mut().find(|i| i.id == interface))
+        else {
+            continue;
+        };
+        i.found = true;
+        i.name = format!("ens{}", index + 3);
+        if i.vlan.is_none() {
+            i.vlan = vlan;
+        }
+        if i.links.is_empty() {
+            let mode = if subnet.is_some() { "auto" } else { "link_up" };
+            i.links.push(Link {
+                id: link,
+                mode: mode.into(),
+                subnet,
+                ip: None,
+            });
+        }
+        if boots {
+            i.discovered = address.zip(subnet);
+        }
+    }
+}
+
+/// A fabric of its own for an interface that no network was seen on.
+fn lone_vlan(s: &mut State) -> i64 {
+    let fabric = s.next_id("fabric");
+    s.fabrics.push(Fabric {
+        id: fabric,
+        name: format!("fabric-{fabric}"),
+        class_type: None,
+    });
+    s.reserve_id("vlan", 1);
+    let id = s.next_id("vlan");
+    s.vlans.push(Vlan {
+        id,
+        fabric,
+        vid: 0,
+        name: "untagged".into(),
+        mtu: 1500,
+        ..Vlan::default()
+    });
+    id
+}
+
+fn dynamic_address(s: &State, subnet: i64) -> Option<String> {
+    let range = s
+        .ranges
+        .iter()
+        .find(|r| r.subnet == subnet && r.kind == "dynamic")?;
+    let (start, end): (std::net::Ipv4Addr, std::net::Ipv4Addr) =
+        (range.start.parse().ok()?, range.end.parse().ok()?);
+    (u32::from(start)..=u32::from(end))
+        .map(|n| std::net::Ipv4Addr::from(n).to_string())
+        .find(|ip| {
+            !s.leases.iter().any(|l| l.ip == *ip)
+                && !s
+                    .machines
+                    .iter()
+                    .flat_map(|m| &m.interfaces)
+                    .any(|i| i.discovered.as_ref().is_some_and(|x| x.0 == *ip))
+        })
+}
+
+fn deployed(s: &mut State, id: &str) {
+    let Some(m) = s.machine_mut(id) else { return };
+    let (set, failed) = (m.installation_set, std::mem::take(&mut m.fail_next));
+    if failed {
+        m.status = FAILED_DEPLOYMENT;
+        m.status_message = Some("Marking node failed - Installation failed (refer to the installation log for more information).".into());
+        m.status_action = Some("mark_failed".into());
+    } else {
+        m.status = DEPLOYED;
+        m.status_message = Some("Deployed".into());
+        m.netboot = false;
+    }
+    end_results(s, set, if failed { 3 } else { 2 });
+    if failed {
+        s.event(
+            id,
+            "ERROR",
+            "Marking node failed",
+            "Installation failed (refer to the installation log for more information).",
+        );
+    } else {
+        s.event(id, "INFO", "Deployed", "");
+    }
+}
+
+/// Ends a release: Ready again, or gone.
+pub(crate) fn released(s: &mut State, id: &str, removals: &mut Vec<Removal>) {
+    let Some(m) = s.machine_mut(id) else { return };
+    if m.dynamic {
+        remove_machine(s, id, removals);
+        return;
+    }
+    m.status = READY;
+    m.status_message = Some("Released".into());
+    m.status_action = Some(String::new());
+    m.owner = None;
+    clear_deployment(m);
+    s.event(id, "INFO", "Released", "");
+}
+
+/// Takes a machine out of MAAS, and off its VM host.
+pub(crate) fn remove_machine(s: &mut State, id: &str, removals: &mut Vec<Removal>) {
+    if let Some(m) = s.machine(id)
+        && let (Some(host), Some(instance)) = (m.vm_host, m.instance.clone())
+    {
+        removals.push((host, instance));
+    }
+    s.machines.retain(|m| m.system_id != id);
+    s.results.retain(|r| r.node != id);
+}
+
+/// Forgets what a deployment set.
+pub(crate) fn clear_deployment(m: &mut Machine) {
+    m.agent_name.clear();
+    m.owner_data.clear();
+    m.osystem.clear();
+    m.distro_series.clear();
+    m.hwe_kernel = None;
+    m.user_data = None;
+    m.installation_set = None;
+    m.netboot = true;
+    for l in m
+        .interfaces
+        .iter_mut()
+        .flat_map(|i| &mut i.links)
+        .filter(|l| l.mode == "auto")
+    {
+        l.ip = None;
+    }
+}
+
+fn aborted(s: &mut State, id: &str) {
+    let Some(m) = s.machine_mut(id) else { return };
+    m.aborting = false;
+    let sets = (m.commissioning_set, m.testing_set);
+    match m.status {
+        DEPLOYING => {
+            m.status = ALLOCATED;
+            for l in m
+                .interfaces
+                .iter_mut()
+                .flat_map(|i| &mut i.links)
+                .filter(|l| l.mode == "auto")
+            {
+                l.ip = None;
+            }
+        }
+        ERASING => m.status = FAILED_ERASING,
+        // Even one that had been Ready ends as New.
+        COMMISSIONING => {
+            m.status = NEW;
+            m.owner = None;
+        }
+        TESTING => {
+            m.status = m.previous_status;
+            m.owner = None;
+        }
+        _ => {}
+    }
+    end_results(s, sets.0, 5);
+}
+
+/// Orders a power action; it is done by the region's task.
+pub(crate) fn power(s: &mut State, d: &Durations, id: &str, action: PowerAction) {
+    let until = s.now + d.power;
+    let Some(m) = s.machine_mut(id) else { return };
+    if m.power_type == "manual" {
+        // Nobody can be told: the machine is switched by hand.
+        return power_done(s, d, id, action, Ok(Power::Unknown), &mut Vec::new());
+    }
+    m.power = Some(action);
+    m.power_busy_until = until;
+    let kind = match action {
+        PowerAction::On => "Powering on",
+        PowerAction::Off => "Powering off",
+        PowerAction::Cycle => "Power cycling",
+        PowerAction::Query => "Querying power",
+    };
+    s.event(id, "INFO", kind, "");
+}
+
+/// Takes note of what a power action did.
+pub(crate) fn power_done(
+    s: &mut State,
+    _d: &Durations,
+    id: &str,
+    action: PowerAction,
+    outcome: Result<Power, String>,
+    removals: &mut Vec<Removal>,
+) {
+    let Some(m) = s.machine_mut(id) else { return };
+    m.power = None;
+    let state = match (&outcome, action) {
+        (Err(_), _) => "error",
+        (Ok(Power::Unknown), _) => "unknown",
+        (Ok(_), PowerAction::Off) => "off",
+        (Ok(_), PowerAction::On | PowerAction::Cycle) => "on",
+        (Ok(Power::On), PowerAction::Query) => "on",
+        (Ok(Power::Off), PowerAction::Query) => "off",
+    };
+    m.power_state = state.into();
+    if let Err(why) = outcome {
+        let said = format!(
+            "Node could not be powered {}: {why}",
+            if action == PowerAction::Off {
+                "off"
+            } else {
+                "on"
+            }
+        );
+        if action != PowerAction::Query {
+            let failed = match m.status {
+                COMMISSIONING => Some((FAILED_COMMISSIONING, 3)),
+                TESTING => Some((FAILED_TESTING, 3)),
+                DEPLOYING => Some((FAILED_DEPLOYMENT, 3)),
+                RELEASING => Some((FAILED_RELEASING, 3)),
+                ERASING => Some((FAILED_ERASING, 3)),
+                _ => None,
+            };
+            if let Some((status, _)) = failed {
+                m.status = status;
+                m.aborting = false;
+                m.due = None;
+                m.status_message = Some(said.clone());
+            }
+        }
+        s.event(
+            id,
+            "ERROR",
+            if action == PowerAction::Query {
+                "Failed to query node's BMC"
+            } else {
+                "Failed to power on node"
+            },
+            &why,
+        );
+        return;
+    }
+    if action == PowerAction::Off {
+        if m.aborting {
+            aborted(s, id);
+        } else if m.status == RELEASING {
+            released(s, id, removals);
+        }
+    }
+}
+
+/// Begins commissioning.
+pub(crate) fn commission(
+    s: &mut State,
+    d: &Durations,
+    id: &str,
+    user: &str,
+    tests: bool,
+    keep_on: bool,
+) {
+    let set = s.new_results(id, 0);
+    let testing = tests.then(|| s.new_results(id, 2));
+    let Some(m) = s.machine_mut(id) else { return };
+    m.previous_status = m.status;
+    m.status = COMMISSIONING;
+    m.status_message = Some("Commissioning".into());
+    m.owner = Some(user.to_owned());
+    m.commissioning_set = Some(set);
+    m.commissioning_status = -1;
+    m.wants_tests = tests;
+    m.keep_on = keep_on;
+    m.due = None;
+    if testing.is_some() {
+        m.testing_set = testing;
+    }
+    let action = if m.power_state == "on" {
+        PowerAction::Cycle
+    } else {
+        PowerAction::On
+    };
+    s.event(id, "INFO", "Commissioning", "");
+    power(s, d, id, action);
+}
+
+/// What is to be deployed; the user data is base64.
+pub(crate) struct Deployment {
+    pub series: String,
+    pub kernel: Option<String>,
+    pub user_data: Option<String>,
+}
+
+/// Begins a deployment: addresses are taken, the machine is switched on. The subnet that has no address left is an error.
+pub(crate) fn deploy(
+    s: &mut State,
+    d: &Durations,
+    id: &str,
+    user: &str,
+    wish: Deployment,
+) -> Result<(), String> {
+    let wanted: Vec<(i64, i64)> = s
+        .machine(id)
+        .map(|m| {
+            m.interfaces
+                .iter()
+                .flat_map(|i| &i.links)
+                .filter(|l| l.mode == "auto" && l.ip.is_none())
+                .filter_map(|l| Some((l.id, l.subnet?)))
+                .collect()
+        })
+        .unwrap_or_default();
+    if let Some(m) = s.machine_mut(id) {
+        m.owner = Some(user.to_owned());
+        m.status = ALLOCATED;
+    }
+    for (link, subnet) in wanted {
+        let Some(ip) = s.free_address(subnet) else {
+            return Err(s
+                .subnets
+                .iter()
+                .find(|n| n.id == subnet)
+                .map_or_else(String::new, |n| n.cidr.clone()));
+        };
+        if let Some(l) = s.machine_mut(id).and_then(|m| {
+            m.interfaces
+                .iter_mut()
+                .flat_map(|i| &mut i.links)
+                .find(|l| l.id == link)
+        }) {
+            l.ip = Some(ip);
+        }
+    }
+    let set = s.new_results(id, 1);
+    let Some(m) = s.machine_mut(id) else {
+        return Ok(());
+    };
+    m.status = DEPLOYING;
+    m.status_message = Some("Deploying".into());
+    m.osystem = "ubuntu".into();
+    m.distro_series = wish.series;
+    m.hwe_kernel = wish.kernel;
+    m.user_data = wish.user_data;
+    m.installation_set = Some(set);
+    m.netboot = true;
+    m.due = None;
+    let action = if m.power_state == "on" {
+        PowerAction::Cycle
+    } else {
+        PowerAction::On
+    };
+    s.event(id, "INFO", "Deploying", "");
+    power(s, d, id, action);
+    Ok(())
+}
+
+/// Begins to give a machine back.
+pub(crate) fn release(
+    s: &mut State,
+    d: &Durations,
+    id: &str,
+    erase: bool,
+    removals: &mut Vec<Removal>,
+) {
+    let Some(m) = s.machine_mut(id) else { return };
+    m.due = None;
+    if erase {
+        m.status = ERASING;
+        m.erasing = true;
+        let action = if m.power_state == "on" {
+            PowerAction::Cycle
+        } else {
+            PowerAction::On
+        };
+        return power(s, d, id, action);
+    }
+    m.status = RELEASING;
+    m.status_message = Some("Releasing".into());
+    m.osystem.clear();
+    m.distro_series.clear();
+    m.hwe_kernel = None;
+    m.installation_set = None;
+    m.netboot = true;
+    m.owner_data.clear();
+    let on = m.power_state == "on" || m.power_state == "error";
+    if on {
+        power(s, d, id, PowerAction::Off);
+    } else {
+        released(s, id, removals);
+    }
+}
+
+/// What `power_parameters` of a new IPMI machine hold besides what was given.
+pub(crate) fn complete_parameters(
+    kind: &str,
+    given: &mut serde_json::Map<String, serde_json::Value>,
+) {
+    if kind == "ipmi" {
+        let defaults = [
+            ("power_driver", json!("LAN_2_0")),
+            ("power_boot_type", json!("auto")),
+            ("cipher_suite_id", json!("3")),
+            ("privilege_level", json!("OPERATOR")),
+            ("workaround_flags", json!(["opensesspriv"])),
+            ("k_g", json!("")),
+            ("power_user", json!("")),
+            ("power_pass", json!("")),
+            ("mac_address", json!("")),
+        ];
+        for (key, value) in defaults {
+            given.entry(key.to_owned()).or_insert(value);
+        }
+    }
+}
