@@ -11,8 +11,9 @@ use zbus::zvariant::DynamicType;
 use super::error::{Error, Kind, Result};
 
 /// A bus, connected when it is first needed.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Bus {
+    peer: Peer,
     address: Option<String>,
     connection: Arc<Mutex<Option<Connection>>>,
 }
@@ -35,9 +36,10 @@ pub(super) struct Peer {
 }
 
 impl Bus {
-    /// The bus at an address of D-Bus's form; the system's without one.
-    pub(super) fn at(address: Option<String>) -> Self {
+    /// The way to a peer on the bus at an address of D-Bus's form; on the system's without one.
+    pub(super) fn of(peer: Peer, address: Option<String>) -> Self {
         Self {
+            peer,
             address,
             connection: Arc::default(),
         }
@@ -78,7 +80,6 @@ impl Bus {
     /// Calls a method and decodes its answer.
     pub(super) async fn call<B, R>(
         &self,
-        peer: Peer,
         path: &str,
         interface: &str,
         method: &str,
@@ -90,6 +91,7 @@ impl Bus {
         B: serde::Serialize + DynamicType + Sync,
         R: serde::de::DeserializeOwned + zbus::zvariant::Type,
     {
+        let peer = self.peer;
         let connection = self.connection(operation).await?;
         let call = connection.call_method(Some(peer.service), path, Some(interface), method, body);
         let reply = match tokio::time::timeout(timeout, call).await {

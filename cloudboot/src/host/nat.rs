@@ -93,6 +93,12 @@ impl Nat {
     /// Makes it so, now and at every boot. Twice is as once; other tables are not touched.
     pub async fn apply(&self, spec: &NatSpec, deployment: &str) -> Result<()> {
         let rules = ruleset(spec, deployment);
+        // The kernel's judgement first: what it refuses is not kept for the next boot.
+        self.transact(
+            &format!("translate {} behind {}", spec.source, spec.out_interface),
+            &rules,
+        )
+        .await?;
         self.files.mkdir("/etc/cloudboot", 0o755).await?;
         self.files
             .write(RULESET, format!("{rules:#}\n"), Some(0o644))
@@ -101,12 +107,7 @@ impl Nat {
             .write(UNIT_FILE, unit_file(deployment), Some(0o644))
             .await?;
         self.units.daemon_reload().await?;
-        self.units.enable(UNIT).await?;
-        self.transact(
-            &format!("translate {} behind {}", spec.source, spec.out_interface),
-            &rules,
-        )
-        .await
+        self.units.enable(UNIT).await
     }
 
     /// Takes our table, unit and ruleset away, and nothing else. That they are not there is no error.

@@ -67,28 +67,22 @@ pub struct DbusNetplan {
 impl DbusNetplan {
     /// This machine's.
     pub fn system() -> Self {
-        Self { bus: Bus::at(None) }
+        Self {
+            bus: Bus::of(PEER, None),
+        }
     }
 
     /// The one on a bus at an address of D-Bus's form (`unix:path=/run/dbus/system_bus_socket`).
     pub fn at(address: impl Into<String>) -> Self {
         Self {
-            bus: Bus::at(Some(address.into())),
+            bus: Bus::of(PEER, Some(address.into())),
         }
     }
 
     async fn open(&self, operation: &str) -> Result<String> {
         let path: OwnedObjectPath = self
             .bus
-            .call(
-                PEER,
-                ROOT,
-                "io.netplan.Netplan",
-                "Config",
-                &(),
-                QUICK,
-                operation,
-            )
+            .call(ROOT, "io.netplan.Netplan", "Config", &(), QUICK, operation)
             .await?;
         Ok(path.as_str().to_owned())
     }
@@ -104,7 +98,7 @@ impl DbusNetplan {
             let body = (setting.assignment.as_str(), setting.origin.as_str());
             let done: bool = self
                 .bus
-                .call(PEER, path, CONFIG, "Set", &body, QUICK, operation)
+                .call(path, CONFIG, "Set", &body, QUICK, operation)
                 .await?;
             if !done {
                 return Err(Error::new(
@@ -120,15 +114,7 @@ impl DbusNetplan {
         let seconds = u32::try_from(rollback.as_secs().max(1)).unwrap_or(u32::MAX);
         let tried: bool = self
             .bus
-            .call(
-                PEER,
-                path,
-                CONFIG,
-                "Try",
-                &seconds,
-                APPLY + rollback,
-                operation,
-            )
+            .call(path, CONFIG, "Try", &seconds, APPLY + rollback, operation)
             .await?;
         if tried {
             return Ok(());
@@ -145,7 +131,7 @@ impl Netplan for DbusNetplan {
         let path = self.open(operation).await?;
         let text = self
             .bus
-            .call(PEER, &path, CONFIG, "Get", &(), QUICK, operation)
+            .call(&path, CONFIG, "Get", &(), QUICK, operation)
             .await;
         let _ = self.cancel(&TrialId(path)).await;
         text
@@ -170,7 +156,6 @@ impl Netplan for DbusNetplan {
         let xml: Result<String> = self
             .bus
             .call(
-                PEER,
                 &folder,
                 "org.freedesktop.DBus.Introspectable",
                 "Introspect",
@@ -193,7 +178,7 @@ impl Netplan for DbusNetplan {
         let operation = "keep a change of the network";
         let kept: bool = self
             .bus
-            .call(PEER, &trial.0, CONFIG, "Apply", &(), APPLY, operation)
+            .call(&trial.0, CONFIG, "Apply", &(), APPLY, operation)
             .await?;
         if kept {
             Ok(())
@@ -210,7 +195,7 @@ impl Netplan for DbusNetplan {
         let operation = "revert a change of the network";
         let done: Result<bool> = self
             .bus
-            .call(PEER, &trial.0, CONFIG, "Cancel", &(), APPLY, operation)
+            .call(&trial.0, CONFIG, "Cancel", &(), APPLY, operation)
             .await;
         match done {
             Ok(_) => Ok(()),

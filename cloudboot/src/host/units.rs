@@ -59,13 +59,15 @@ pub struct DbusUnits {
 impl DbusUnits {
     /// This machine's.
     pub fn system() -> Self {
-        Self { bus: Bus::at(None) }
+        Self {
+            bus: Bus::of(PEER, None),
+        }
     }
 
     /// The one on a bus at an address of D-Bus's form.
     pub fn at(address: impl Into<String>) -> Self {
         Self {
-            bus: Bus::at(Some(address.into())),
+            bus: Bus::of(PEER, Some(address.into())),
         }
     }
 
@@ -75,7 +77,7 @@ impl DbusUnits {
         R: serde::de::DeserializeOwned + zbus::zvariant::Type,
     {
         self.bus
-            .call(PEER, ROOT, MANAGER, method, body, QUICK, operation)
+            .call(ROOT, MANAGER, method, body, QUICK, operation)
             .await
     }
 
@@ -83,7 +85,7 @@ impl DbusUnits {
         let body = ("org.freedesktop.systemd1.Unit", name);
         let value: OwnedValue = self
             .bus
-            .call(PEER, path, PROPERTIES, "Get", &body, QUICK, operation)
+            .call(path, PROPERTIES, "Get", &body, QUICK, operation)
             .await?;
         String::try_from(value).map_err(|e| {
             Error::new(
@@ -101,15 +103,7 @@ impl DbusUnits {
             let body = ("org.freedesktop.systemd1.Job", "State");
             let state: Result<OwnedValue> = self
                 .bus
-                .call(
-                    PEER,
-                    job.as_str(),
-                    PROPERTIES,
-                    "Get",
-                    &body,
-                    QUICK,
-                    operation,
-                )
+                .call(job.as_str(), PROPERTIES, "Get", &body, QUICK, operation)
                 .await;
             match state {
                 Err(e) if e.is_not_found() => return Ok(()),

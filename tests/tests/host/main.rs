@@ -1,5 +1,9 @@
 //! The host: the same bodies against the lab's and, where one runs here, the real thing.
 
+#![allow(clippy::unwrap_used)] // The helpers are part of tests as well.
+
 mod bodies;
 mod lab;
+mod nat;
+mod netplan;
 mod real;

@@ -10,7 +10,7 @@ use cloudboot_tests::peer;
 use crate::bodies;
 
 /// Whether a program is here; if not, says so, and fails where the peers are demanded.
-fn program(name: &str, package: &str) -> bool {
+pub(crate) fn program(name: &str, package: &str) -> bool {
     let here = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"]
         .iter()
         .any(|d| std::path::Path::new(d).join(name).exists());
@@ -24,6 +24,21 @@ fn program(name: &str, package: &str) -> bool {
         println!("skipped: {how}");
     }
     here
+}
+
+/// Whether this is root, as namespaces need.
+pub(crate) fn root() -> bool {
+    let root = std::fs::read_to_string("/proc/self/status")
+        .is_ok_and(|s| s.lines().any(|l| l.starts_with("Uid:\t0\t")));
+    if !root {
+        assert_ne!(
+            std::env::var("CLOUDBOOT_PEERS").as_deref(),
+            Ok("1"),
+            "namespaces need root; CLOUDBOOT_PEERS=1 demands it"
+        );
+        println!("skipped: namespaces need root");
+    }
+    root
 }
 
 #[tokio::test]

@@ -96,10 +96,10 @@ impl Host {
         rollback: Duration,
     ) -> Result<()> {
         let operation = format!("move {nic} to the bridge {bridge}");
-        if let Some(record) = self.record(bridge).await? {
-            if self.finish_trial(&record, &operation).await? {
-                return Ok(());
-            }
+        if let Some(record) = self.record(bridge).await?
+            && self.finish_trial(&record, &operation).await?
+        {
+            return Ok(());
         }
         if let BridgeState::Ready { .. } = self.observe_bridge(nic, bridge).await? {
             return Ok(());
