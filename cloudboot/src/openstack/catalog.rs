@@ -26,7 +26,7 @@ pub struct Endpoint {
     /// Who it is meant for.
     pub interface: Interface,
     /// The region's id (`RegionOne`).
-    #[serde(default, alias = "region")]
+    #[serde(default)]
     pub region_id: Option<String>,
     /// The address as the catalog gives it.
     pub url: String,

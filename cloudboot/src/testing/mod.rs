@@ -5,6 +5,7 @@ pub mod dashboard;
 pub mod hooks;
 pub mod keystone;
 pub mod lab_host;
+pub mod nova;
 pub(crate) mod serve;
 pub mod vault;
 pub mod wire;

@@ -337,8 +337,8 @@ pub struct Migration {
     /// `live-migration`, `migration`, `resize` or `evacuation`.
     #[serde(default)]
     pub migration_type: Option<String>,
-    /// The server.
-    #[serde(default, alias = "server_uuid")]
+    /// The server, in the list of all migrations. (In a server's own list Nova calls it otherwise.)
+    #[serde(default)]
     pub instance_uuid: Option<ServerId>,
     /// The host that it leaves.
     #[serde(default)]
