@@ -1,0 +1,489 @@
+//! `Client.FullStatus`, typed. Shapes of 3.1 to 4.0; what a newer server adds is ignored, new words survive as `Unknown`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::nullable;
+use crate::client::Client;
+use crate::error::Result;
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum $name {
+            $($(#[$vdoc])* $variant,)+
+            /// A word that this library does not know.
+            Unknown(String),
+        }
+        impl $name {
+            /// The word on the wire.
+            pub fn as_str(&self) -> &str {
+                match self { $(Self::$variant => $word,)+ Self::Unknown(s) => s }
+            }
+        }
+        impl From<&str> for $name {
+            fn from(s: &str) -> Self {
+                match s { $($word => Self::$variant,)+ other => Self::Unknown(other.to_owned()) }
+            }
+        }
+        impl Default for $name {
+            fn default() -> Self { Self::from("") }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(self.as_str()) }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(d: D) -> std::result::Result<Self, D::Error> {
+                let s = Option::<std::borrow::Cow<'de, str>>::deserialize(d)?;
+                Ok(Self::from(s.as_deref().unwrap_or("")))
+            }
+        }
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, s: S) -> std::result::Result<S::Ok, S::Error> { s.serialize_str(self.as_str()) }
+        }
+    };
+}
+pub(crate) use words;
+
+words! {
+    /// Status of a unit's workload, and of an application (`core/status`).
+    WorkloadStatus {
+        /// In service.
+        Active = "active",
+        /// Needs a human.
+        Blocked = "blocked",
+        /// Waits for another unit or for its machine.
+        Waiting = "waiting",
+        /// Works on itself.
+        Maintenance = "maintenance",
+        /// A hook failed.
+        Error = "error",
+        /// Nothing is known.
+        Unset = "unset",
+        /// The charm has said nothing.
+        NotKnown = "unknown",
+        /// Ended.
+        Terminated = "terminated",
+    }
+}
+words! {
+    /// Status of a unit's agent.
+    AgentStatus {
+        /// Its machine is being found.
+        Allocating = "allocating",
+        /// Runs a hook or an action.
+        Executing = "executing",
+        /// Nothing to do.
+        Idle = "idle",
+        /// It runs in error (3.x, shown on the agent).
+        Error = "error",
+        /// Cannot come up.
+        Failed = "failed",
+        /// Not heard of.
+        Lost = "lost",
+        /// Restarts.
+        Rebooting = "rebooting",
+        /// Not connected.
+        Down = "down",
+    }
+}
+words! {
+    /// Status of a machine's agent.
+    MachineStatus {
+        /// Not there yet.
+        Pending = "pending",
+        /// Runs.
+        Started = "started",
+        /// Could not be started.
+        Error = "error",
+        /// Not connected, or provisioning failed.
+        Down = "down",
+        /// Going away.
+        Stopped = "stopped",
+    }
+}
+words! {
+    /// Status of the instance under a machine.
+    InstanceStatus {
+        /// Not asked for yet.
+        Pending = "pending",
+        /// Being allocated and deployed.
+        Allocating = "allocating",
+        /// Runs.
+        Running = "running",
+        /// The provider's error.
+        Error = "error",
+        /// The provider could not start it and has given up.
+        ProvisioningError = "provisioning error",
+        /// Nothing is known.
+        NotKnown = "unknown",
+        /// Nothing.
+        Empty = "",
+    }
+}
+words! {
+    /// Whether a thing lives.
+    Life {
+        /// Lives.
+        Alive = "alive",
+        /// Is being removed.
+        Dying = "dying",
+        /// Is gone but for its cleaning.
+        Dead = "dead",
+        /// Not said.
+        Empty = "",
+    }
+}
+
+/// A status with its text.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(
+    rename_all = "kebab-case",
+    default,
+    bound(deserialize = "S: Deserialize<'de> + Default")
+)]
+pub struct Status<S> {
+    /// The word.
+    pub status: S,
+    /// The text beside it.
+    #[serde(deserialize_with = "nullable")]
+    pub info: String,
+    /// Since when; RFC 3339, or none.
+    pub since: Option<String>,
+    /// What else is known; `hook` and `hook-name` of a failed hook.
+    #[serde(deserialize_with = "nullable")]
+    pub data: BTreeMap<String, serde_json::Value>,
+    /// The agent's version.
+    #[serde(deserialize_with = "nullable")]
+    pub version: String,
+    /// Whether the thing lives.
+    pub life: Life,
+}
+
+/// An operating system and its channel.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Base {
+    /// `ubuntu`.
+    pub name: String,
+    /// `22.04/stable` or `22.04`.
+    pub channel: String,
+}
+
+impl fmt::Display for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.name, self.channel)
+    }
+}
+
+/// All of a model.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+#[non_exhaustive]
+pub struct FullStatus {
+    /// The model.
+    pub model: ModelStatus,
+    /// Machines by id; containers are inside.
+    #[serde(deserialize_with = "nullable")]
+    pub machines: BTreeMap<String, Machine>,
+    /// Applications by name.
+    #[serde(deserialize_with = "nullable")]
+    pub applications: BTreeMap<String, Application>,
+    /// Applications of other models.
+    #[serde(deserialize_with = "nullable")]
+    pub remote_applications: BTreeMap<String, serde_json::Value>,
+    /// Offers.
+    #[serde(deserialize_with = "nullable")]
+    pub offers: BTreeMap<String, serde_json::Value>,
+    /// Relations, in no order.
+    #[serde(deserialize_with = "nullable")]
+    pub relations: Vec<Relation>,
+    /// The controller's clock.
+    pub controller_timestamp: Option<String>,
+}
+
+/// The model in a status.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+#[non_exhaustive]
+pub struct ModelStatus {
+    /// Its name without owner.
+    pub name: String,
+    /// `iaas` or `caas`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `cloud-maas`.
+    pub cloud_tag: String,
+    /// The cloud's region.
+    #[serde(deserialize_with = "nullable")]
+    pub region: String,
+    /// Its agents' version.
+    pub version: String,
+    /// Available, or being moved or destroyed.
+    pub model_status: Status<WorkloadStatus>,
+}
+
+/// A machine or container.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+#[non_exhaustive]
+pub struct Machine {
+    /// `0`, `0/lxd/1`.
+    pub id: String,
+    /// The agent.
+    pub agent_status: Status<MachineStatus>,
+    /// The instance.
+    pub instance_status: Status<InstanceStatus>,
+    /// The provider's id (MAAS: the system id), or `pending`.
+    #[serde(deserialize_with = "nullable")]
+    pub instance_id: String,
+    /// The name in the provider.
+    #[serde(deserialize_with = "nullable")]
+    pub display_name: String,
+    /// The machine's own name.
+    #[serde(deserialize_with = "nullable")]
+    pub hostname: String,
+    /// The address that Juju prefers.
+    #[serde(deserialize_with = "nullable")]
+    pub dns_name: String,
+    /// All addresses.
+    #[serde(deserialize_with = "nullable")]
+    pub ip_addresses: Vec<String>,
+    /// 3.x before bases.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub series: Option<String>,
+    /// Operating system.
+    pub base: Base,
+    /// `cores=2 mem=4096M`.
+    #[serde(deserialize_with = "nullable")]
+    pub constraints: String,
+    /// `arch=amd64 cores=4 mem=8192M tags=control availability-zone=default`.
+    #[serde(deserialize_with = "nullable")]
+    pub hardware: String,
+    /// Containers on it.
+    #[serde(deserialize_with = "nullable")]
+    pub containers: BTreeMap<String, Machine>,
+    /// Interfaces with their spaces.
+    #[serde(
+        deserialize_with = "nullable",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub network_interfaces: BTreeMap<String, NetworkInterface>,
+}
+
+/// An interface of a machine.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+#[non_exhaustive]
+pub struct NetworkInterface {
+    /// With prefix length.
+    #[serde(deserialize_with = "nullable")]
+    pub ip_addresses: Vec<String>,
+    /// Hardware address.
+    #[serde(deserialize_with = "nullable")]
+    pub mac_address: String,
+    /// Juju's space.
+    #[serde(deserialize_with = "nullable")]
+    pub space: String,
+    /// Link state.
+    pub is_up: bool,
+}
+
+/// An application.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+#[non_exhaustive]
+pub struct Application {
+    /// `ch:amd64/keystone-1101`, `local:web-0`.
+    pub charm: String,
+    /// Only of charms from a store.
+    #[serde(deserialize_with = "nullable")]
+    pub charm_channel: String,
+    /// Only of charms from a store.
+    pub charm_rev: Option<i64>,
+    /// 3.x before bases.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub series: Option<String>,
+    /// Operating system.
+    pub base: Base,
+    /// Open to the world.
+    pub exposed: bool,
+    /// By endpoint, where it is narrower.
+    #[serde(deserialize_with = "nullable")]
+    pub exposed_endpoints: BTreeMap<String, ExposedEndpoint>,
+    /// Whether it lives.
+    pub life: Life,
+    /// By endpoint: the applications related.
+    #[serde(deserialize_with = "nullable")]
+    pub relations: BTreeMap<String, Vec<String>>,
+    /// The principals of a subordinate.
+    #[serde(deserialize_with = "nullable")]
+    pub subordinate_to: Vec<String>,
+    /// Units by name; a subordinate's are under its principals'.
+    #[serde(deserialize_with = "nullable")]
+    pub units: BTreeMap<String, Unit>,
+    /// The worst of its units', or what its leader set.
+    pub status: Status<WorkloadStatus>,
+    /// What the charm says that it runs.
+    #[serde(deserialize_with = "nullable")]
+    pub workload_version: String,
+    /// Endpoint to space.
+    #[serde(deserialize_with = "nullable")]
+    pub endpoint_bindings: BTreeMap<String, String>,
+}
+
+impl Application {
+    /// Whether its units live under others'.
+    pub fn is_subordinate(&self) -> bool {
+        !self.subordinate_to.is_empty()
+    }
+}
+
+/// To whom an endpoint is open.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct ExposedEndpoint {
+    /// Spaces.
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
+    pub expose_to_spaces: Vec<String>,
+    /// Networks.
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
+    pub expose_to_cidrs: Vec<String>,
+}
+
+/// A unit.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+#[non_exhaustive]
+pub struct Unit {
+    /// The agent.
+    pub agent_status: Status<AgentStatus>,
+    /// The workload.
+    pub workload_status: Status<WorkloadStatus>,
+    /// What the charm says that it runs.
+    #[serde(deserialize_with = "nullable")]
+    pub workload_version: String,
+    /// The machine's id; empty for subordinates.
+    #[serde(deserialize_with = "nullable")]
+    pub machine: String,
+    /// `80/tcp`.
+    #[serde(deserialize_with = "nullable")]
+    pub opened_ports: Vec<String>,
+    /// Address for clients.
+    #[serde(deserialize_with = "nullable")]
+    pub public_address: String,
+    /// The charm, while it differs from its application's.
+    #[serde(deserialize_with = "nullable")]
+    pub charm: String,
+    /// Units of subordinates by name.
+    #[serde(deserialize_with = "nullable")]
+    pub subordinates: BTreeMap<String, Unit>,
+    /// Whether it leads.
+    pub leader: bool,
+}
+
+/// A relation.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+#[non_exhaustive]
+pub struct Relation {
+    /// Its number.
+    pub id: i64,
+    /// `web:db database:db`.
+    pub key: String,
+    /// `pgsql`.
+    pub interface: String,
+    /// `global` or `container`.
+    pub scope: String,
+    /// One (peers) or two.
+    #[serde(deserialize_with = "nullable")]
+    pub endpoints: Vec<Endpoint>,
+    /// `joining`, `joined`, `suspended`.
+    pub status: Status<WorkloadStatus>,
+}
+
+/// One end of a relation.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+#[non_exhaustive]
+pub struct Endpoint {
+    /// The application.
+    pub application: String,
+    /// The endpoint's name.
+    pub name: String,
+    /// `provider`, `requirer`, `peer`.
+    pub role: String,
+    /// Whether the application is a subordinate.
+    pub subordinate: bool,
+}
+
+impl FullStatus {
+    /// Every unit with its application, subordinates included, in the order of names.
+    pub fn units(&self) -> impl Iterator<Item = (&str, &Unit)> {
+        self.applications
+            .values()
+            .flat_map(|a| a.units.iter())
+            .flat_map(|(name, unit)| {
+                std::iter::once((name.as_str(), unit))
+                    .chain(unit.subordinates.iter().map(|(n, u)| (n.as_str(), u)))
+            })
+    }
+
+    /// A unit by name, subordinates included.
+    pub fn unit(&self, name: &str) -> Option<&Unit> {
+        self.units().find(|(n, _)| *n == name).map(|(_, u)| u)
+    }
+
+    /// The units of an application, be it a subordinate or not.
+    pub fn units_of<'a>(
+        &'a self,
+        application: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a Unit)> {
+        self.units()
+            .filter(move |(n, _)| n.rsplit_once('/').is_some_and(|(a, _)| a == application))
+    }
+
+    /// The leader of an application.
+    pub fn leader(&self, application: &str) -> Option<&str> {
+        let application = application.to_owned();
+        self.units()
+            .find(|(n, u)| u.leader && n.rsplit_once('/').is_some_and(|(a, _)| a == application))
+            .map(|(n, _)| n)
+    }
+
+    /// A machine or container by id.
+    pub fn machine(&self, id: &str) -> Option<&Machine> {
+        let mut at = self.machines.get(id.split('/').next()?)?;
+        let parts: Vec<&str> = id.split('/').collect();
+        for n in (3..=parts.len()).step_by(2) {
+            at = at.containers.get(&parts[..n].join("/"))?;
+        }
+        Some(at)
+    }
+
+    /// Every machine, containers included.
+    pub fn all_machines(&self) -> Vec<&Machine> {
+        fn walk<'a>(m: &'a Machine, into: &mut Vec<&'a Machine>) {
+            into.push(m);
+            m.containers.values().for_each(|c| walk(c, into));
+        }
+        let mut all = Vec::new();
+        self.machines.values().for_each(|m| walk(m, &mut all));
+        all
+    }
+}
+
+impl Client {
+    /// All of this connection's model.
+    ///
+    /// # Errors
+    /// What the server answers, or the connection's loss.
+    pub async fn status(&self) -> Result<FullStatus> {
+        self.read("Client", "FullStatus", serde_json::json!({"patterns": []}))
+            .await
+    }
+}

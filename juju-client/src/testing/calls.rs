@@ -1,0 +1,413 @@
+//! What the controller answers: the calls of the controller's connection, and the way to the model's.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::state::{Model, Shared, State};
+use crate::bundle::Constraints;
+
+/// An error of the RPC.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) message: String,
+    pub(super) code: String,
+}
+
+pub(super) fn refuse<T>(message: impl Into<String>, code: &str) -> Answer<T> {
+    Err(Refusal {
+        message: message.into(),
+        code: code.into(),
+    })
+}
+
+pub(super) type Answer<T = Value> = Result<T, Refusal>;
+
+/// An error inside a result.
+pub(super) fn error(message: impl Into<String>, code: &str) -> Value {
+    json!({"error": {"message": message.into(), "code": code}})
+}
+
+pub(super) fn text<'a>(v: &'a Value, key: &str) -> &'a str {
+    v[key].as_str().unwrap_or_default()
+}
+
+pub(super) fn list<'a>(v: &'a Value, key: &str) -> &'a [Value] {
+    v[key].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// One call of a connection's facades.
+pub(super) struct Request<'a> {
+    pub(super) facade: &'a str,
+    pub(super) version: u64,
+    pub(super) method: &'a str,
+    pub(super) params: &'a Value,
+    pub(super) user: &'a str,
+    pub(super) model: Option<&'a str>,
+}
+
+pub(super) fn unknown_method(r: &Request<'_>) -> Answer {
+    refuse(
+        format!(
+            "unknown method {:?} at version {} for facade type {:?}",
+            r.method, r.version, r.facade
+        ),
+        "not implemented",
+    )
+}
+
+pub(super) fn call(shared: &Shared, r: &Request<'_>) -> Answer {
+    let now = shared.now();
+    match r.model {
+        None => controller(shared, r, now),
+        Some(model) => super::calls_app::model(shared, r, model, now),
+    }
+}
+
+fn controller(shared: &Shared, r: &Request<'_>, now: Duration) -> Answer {
+    let p = r.params;
+    match (r.facade, r.method) {
+        ("Pinger", "Ping") => Ok(json!({})),
+        ("Cloud", "Clouds") => Ok(shared.with(|s| {
+            let clouds: BTreeMap<String, Value> = s.clouds.iter().map(|(n, c)| (format!("cloud-{n}"), json!(c))).collect();
+            json!({"clouds": clouds})
+        })),
+        ("Cloud", "Cloud") => Ok(shared.with(|s| {
+            let results: Vec<Value> = list(p, "entities")
+                .iter()
+                .map(|e| {
+                    let name = text(e, "tag").trim_start_matches("cloud-").to_owned();
+                    match s.clouds.get(&name) {
+                        Some(c) => json!({"cloud": c}),
+                        None => error(format!("cloud {name:?} not found"), "not found"),
+                    }
+                })
+                .collect();
+            json!({"results": results})
+        })),
+        ("Cloud", "AddCloud") => shared.change(|s| add_cloud(s, p)),
+        ("Cloud", "RemoveClouds") => Ok(shared.change(|s| {
+            let results: Vec<Value> = list(p, "entities")
+                .iter()
+                .map(|e| {
+                    let name = text(e, "tag").trim_start_matches("cloud-").to_owned();
+                    if s.models.values().any(|m| m.cloud == name) {
+                        return error(format!("cloud {name:?} is used by a model"), "");
+                    }
+                    match s.clouds.remove(&name) {
+                        Some(_) => json!({}),
+                        None => error(format!("cloud {name:?} not found"), "not found"),
+                    }
+                })
+                .collect();
+            json!({"results": results})
+        })),
+        ("Cloud", "UpdateCloud") => Ok(json!({"results": vec![json!({}); list(p, "clouds").len()]})),
+        ("Cloud", "AddCredentials" | "UpdateCredentialsCheckModels") => shared.change(|s| update_credentials(s, r)),
+        ("Cloud", "UserCredentials") => Ok(shared.with(|s| {
+            let results: Vec<Value> = list(p, "user-clouds")
+                .iter()
+                .map(|uc| {
+                    let prefix = format!("cloudcred-{}_{}_", text(uc, "cloud-tag").trim_start_matches("cloud-"), text(uc, "user-tag").trim_start_matches("user-"));
+                    let tags: Vec<&String> = s.credentials.keys().filter(|t| t.starts_with(&prefix)).collect();
+                    json!({"result": tags})
+                })
+                .collect();
+            json!({"results": results})
+        })),
+        ("Cloud", "CredentialContents") => Ok(shared.with(|s| credential_contents(s, r))),
+        ("Cloud", "RevokeCredentialsCheckModels") => Ok(shared.change(|s| {
+            let results: Vec<Value> = list(p, "credentials")
+                .iter()
+                .map(|c| {
+                    s.credentials.remove(text(c, "tag"));
+                    json!({})
+                })
+                .collect();
+            json!({"results": results})
+        })),
+        ("ModelManager", "CreateModel") => shared.change(|s| create_model(s, r, now)),
+        ("ModelManager", "ListModels") => Ok(shared.with(|s| {
+            let mut models: Vec<Value> = s.models.values().map(|m| {
+                let mut v = json!({"name": m.name, "uuid": m.uuid, "type": "iaas"});
+                owner(&mut v, m, r.version);
+                json!({"model": v, "last-connection": null})
+            }).collect();
+            models.sort_by_key(|m| text(&m["model"], "name").to_owned());
+            json!({"user-models": models})
+        })),
+        ("ModelManager", "ListModelSummaries") => Ok(shared.with(|s| {
+            let results: Vec<Value> = s.models.values().map(|m| {
+                let mut v = summary(s, m, now);
+                owner(&mut v, m, r.version);
+                json!({"result": v})
+            }).collect();
+            json!({"results": results})
+        })),
+        ("ModelManager", "ModelInfo") => Ok(shared.with(|s| {
+            let results: Vec<Value> = list(p, "entities")
+                .iter()
+                .map(|e| match s.models.get(text(e, "tag").trim_start_matches("model-")) {
+                    Some(m) => json!({"result": model_info(s, m, r.version, now)}),
+                    None => error("invoking getDB: database not found", "not found"),
+                })
+                .collect();
+            json!({"results": results})
+        })),
+        ("ModelManager", "DestroyModels") => Ok(shared.change(|s| {
+            let due = now + s.durations.destroy;
+            let results: Vec<Value> = list(p, "models")
+                .iter()
+                .map(|d| {
+                    let uuid = text(d, "model-tag").trim_start_matches("model-").to_owned();
+                    match s.models.get_mut(&uuid) {
+                        Some(m) => {
+                            m.gone_at.get_or_insert(due);
+                            json!({})
+                        }
+                        None => error(format!("model not found: model {uuid:?}"), "not found"),
+                    }
+                })
+                .collect();
+            json!({"results": results})
+        })),
+        ("Controller", "ControllerConfig") => Ok(shared.with(|s| json!({"config": {"api-port": shared.addr.port(), "ca-cert": s.identity.ca_cert, "controller-name": s.name, "controller-uuid": s.identity.controller_uuid}}))),
+        ("Controller", "AllModels") => Ok(shared.with(|s| {
+            let models: Vec<Value> = s.models.values().map(|m| {
+                let mut v = json!({"name": m.name, "uuid": m.uuid, "type": "iaas"});
+                owner(&mut v, m, r.version.max(if s.is_3x() { 10 } else { 11 }));
+                json!({"model": v, "last-connection": null})
+            }).collect();
+            json!({"user-models": models})
+        })),
+        ("Controller", "DestroyController") => shared.change(|s| {
+            let hosted = s.models.values().any(|m| m.uuid != s.identity.model_uuid);
+            if hosted && p["destroy-models"] != json!(true) {
+                return refuse("cannot destroy controller with hosted models", "controller has hosted models");
+            }
+            let due = now + s.durations.destroy;
+            for m in s.models.values_mut() {
+                m.gone_at.get_or_insert(due);
+            }
+            s.destroyed_at = Some(due);
+            Ok(json!({}))
+        }),
+        ("UserManager", "SetPassword") => Ok(shared.change(|s| {
+            let results: Vec<Value> = list(p, "changes")
+                .iter()
+                .map(|c| {
+                    let user = text(c, "tag").trim_start_matches("user-").to_owned();
+                    match s.users.get_mut(&user) {
+                        Some(pw) => {
+                            text(c, "password").clone_into(pw);
+                            json!({})
+                        }
+                        None => error("permission denied", "unauthorized access"),
+                    }
+                })
+                .collect();
+            json!({"results": results})
+        })),
+        ("UserManager", "UserInfo") => Ok(shared.with(|s| {
+            let results: Vec<Value> = s.users.keys().map(|u| json!({"result": {"username": u, "display-name": "", "access": "superuser", "created-by": u, "date-created": super::answer::time(Duration::ZERO), "last-connection": super::answer::time(now), "disabled": false}})).collect();
+            json!({"results": results})
+        })),
+        _ => unknown_method(r),
+    }
+}
+
+fn owner(v: &mut Value, m: &Model, version: u64) {
+    if version >= 11 {
+        v["qualifier"] = json!(m.owner);
+    } else {
+        v["owner-tag"] = json!(format!("user-{}", m.owner));
+    }
+}
+
+fn add_cloud(s: &mut State, p: &Value) -> Answer {
+    let name = text(p, "name").to_owned();
+    if s.clouds.contains_key(&name) {
+        return refuse(format!("cloud {name:?} already exists"), "already exists");
+    }
+    let Ok(cloud) = serde_json::from_value::<crate::api::cloud::Cloud>(p["cloud"].clone()) else {
+        return refuse("cloud definition not valid", "not valid");
+    };
+    s.clouds.insert(name, cloud);
+    s.count("cloud");
+    Ok(json!({}))
+}
+
+fn update_credentials(s: &mut State, r: &Request<'_>) -> Answer {
+    let results: Vec<Value> = list(r.params, "credentials")
+        .iter()
+        .map(|c| {
+            let tag = text(c, "tag").to_owned();
+            let rest = tag.trim_start_matches("cloudcred-");
+            let cloud = rest.split('_').next().unwrap_or_default();
+            let mut v = json!({"tag": tag});
+            if !s.clouds.contains_key(cloud) {
+                v["error"] = json!({"message": format!("updating cloud credential: credential cloud {cloud:?} not found"), "code": "not found"});
+                return v;
+            }
+            let attrs = c["credential"]["attrs"].as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.as_str().unwrap_or_default().to_owned())).collect();
+            let entry = (text(&c["credential"], "auth-type").to_owned(), attrs);
+            if s.credentials.insert(tag.clone(), entry).is_none() {
+                s.count("credential");
+            }
+            if r.method == "AddCredentials" { json!({}) } else { v }
+        })
+        .collect();
+    Ok(json!({"results": results}))
+}
+
+fn credential_contents(s: &State, r: &Request<'_>) -> Value {
+    let wanted = list(r.params, "credentials");
+    let secrets = r.params["include-secrets"] == json!(true);
+    let one = |tag: &str| match s.credentials.get(tag) {
+        Some((auth, attrs)) => {
+            let mut parts = tag.trim_start_matches("cloudcred-").splitn(3, '_');
+            let (cloud, _, name) = (
+                parts.next().unwrap_or(""),
+                parts.next(),
+                parts.next().unwrap_or(""),
+            );
+            let mut content =
+                json!({"name": name, "cloud": cloud, "auth-type": auth, "valid": true});
+            if secrets {
+                content["attrs"] = json!(attrs);
+            }
+            json!({"result": {"content": content}})
+        }
+        None => error("credential not found", "not found"),
+    };
+    let results: Vec<Value> = if wanted.is_empty() {
+        s.credentials.keys().map(|t| one(t)).collect()
+    } else {
+        wanted
+            .iter()
+            .map(|c| {
+                one(&format!(
+                    "cloudcred-{}_{}_{}",
+                    text(c, "cloud-name"),
+                    r.user,
+                    text(c, "credential-name")
+                ))
+            })
+            .collect()
+    };
+    json!({"results": results})
+}
+
+fn create_model(s: &mut State, r: &Request<'_>, now: Duration) -> Answer {
+    let p = r.params;
+    let name = text(p, "name").to_owned();
+    let owner_name = if r.version >= 11 {
+        if text(p, "qualifier").is_empty() {
+            return refuse("cannot create model with invalid qualifier", "not valid");
+        }
+        text(p, "qualifier").to_owned()
+    } else {
+        text(p, "owner-tag").trim_start_matches("user-").to_owned()
+    };
+    if s.models
+        .values()
+        .any(|m| m.name == name && m.owner == owner_name)
+    {
+        let what = if r.version >= 11 {
+            format!("model {owner_name}/{name} already exists")
+        } else {
+            format!("failed to create new model: model {name:?} for {owner_name} already exists")
+        };
+        return refuse(what, "already exists");
+    }
+    let cloud = match text(p, "cloud-tag").trim_start_matches("cloud-") {
+        "" => s.controller_cloud.clone(),
+        c => c.to_owned(),
+    };
+    if !s.clouds.contains_key(&cloud) {
+        return refuse(format!("cloud {cloud:?} not found"), "not found");
+    }
+    let credential = text(p, "credential").to_owned();
+    if !credential.is_empty() && !s.credentials.contains_key(&credential) {
+        return refuse(format!("credential {credential:?} not found"), "not found");
+    }
+    let m = Model {
+        name,
+        uuid: uuid::Uuid::new_v4().to_string(),
+        owner: owner_name,
+        cloud,
+        region: text(p, "region").to_owned(),
+        credential,
+        config: p["config"].as_object().cloned().unwrap_or_default(),
+        spaces: vec!["alpha".into()],
+        ..Model::default()
+    };
+    let answer = model_info(s, &m, r.version, now);
+    s.models.insert(m.uuid.clone(), m);
+    s.count("model");
+    Ok(answer)
+}
+
+fn summary(s: &State, m: &Model, now: Duration) -> Value {
+    let units: usize = m.apps.values().map(|a| a.units.len()).sum();
+    let mut counts = Vec::new();
+    if !m.machines.is_empty() {
+        counts.push(json!({"entity": "machines", "count": m.machines.len()}));
+    }
+    if units > 0 {
+        counts.push(json!({"entity": "units", "count": units}));
+    }
+    json!({"name": m.name, "uuid": m.uuid, "type": "iaas", "controller-uuid": s.identity.controller_uuid, "is-controller": m.uuid == s.identity.model_uuid,
+           "cloud-tag": format!("cloud-{}", m.cloud), "life": life(m), "status": {"status": "available", "info": "", "since": super::answer::time(now)},
+           "user-access": "admin", "last-connection": null, "counts": counts, "agent-version": s.version})
+}
+
+fn life(m: &Model) -> &'static str {
+    if m.gone_at.is_some() {
+        "dying"
+    } else {
+        "alive"
+    }
+}
+
+fn model_info(s: &State, m: &Model, version: u64, now: Duration) -> Value {
+    let mut v = json!({"name": m.name, "type": "iaas", "uuid": m.uuid, "controller-uuid": s.identity.controller_uuid, "is-controller": m.uuid == s.identity.model_uuid,
+        "provider-type": s.clouds.get(&m.cloud).map_or("", |c| c.kind.as_str()), "cloud-tag": format!("cloud-{}", m.cloud)});
+    if !m.region.is_empty() {
+        v["cloud-region"] = json!(m.region);
+    }
+    if !m.credential.is_empty() {
+        v["cloud-credential-tag"] = json!(m.credential);
+    }
+    owner(&mut v, m, version);
+    let machines: Vec<Value> = m.machines.keys().map(|id| json!({"id": id, "instance-id": m.machines[id].instance.as_ref().map_or("", |i| i.system_id.as_str())})).collect();
+    v["life"] = json!(life(m));
+    v["status"] = json!({"status": if m.gone_at.is_some() { "destroying" } else { "available" }, "info": "", "since": super::answer::time(now)});
+    v["users"] = json!([{"model-tag": "", "user": m.owner, "display-name": m.owner, "last-connection": null, "access": "admin"}]);
+    v["machines"] = if machines.is_empty() {
+        Value::Null
+    } else {
+        json!(machines)
+    };
+    v["secret-backends"] = Value::Null;
+    v["agent-version"] = json!(s.version);
+    v["supported-features"] = json!([{"name": "juju", "description": "the version of Juju used by the model", "version": s.version}]);
+    v
+}
+
+pub(super) fn constraints(v: &Value) -> Constraints {
+    serde_json::from_value(v.clone()).unwrap_or_default()
+}
+
+pub(super) fn strings(v: &Value) -> BTreeMap<String, String> {
+    v.as_object()
+        .into_iter()
+        .flatten()
+        .map(|(k, v)| (k.clone(), v.as_str().unwrap_or_default().to_owned()))
+        .collect()
+}
+
+pub(super) fn object(v: &Value) -> Map<String, Value> {
+    v.as_object().cloned().unwrap_or_default()
+}
