@@ -1,7 +1,6 @@
 //! One step's way to its end: observe, apply what does not stand, observe again.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -10,11 +9,15 @@ use tokio::sync::Notify;
 
 use super::builder::Parts;
 use super::context::{Common, Phase, Track};
+use super::deadline::Resting;
 use super::erased::Erased;
 use super::graph::{Outputs, Value};
 use super::report::say;
 use super::store::Record;
 use super::{By, Class, Context, Error, Event, Failure, Observation, Undo, Waited};
+
+/// How long, by the host's clock, an observation may go on after the run was to stop.
+const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How a step's attempt ended.
 pub(super) enum End {
@@ -36,12 +39,12 @@ pub(super) struct Ended {
 
 /// A step that is about to run, with what it needs.
 pub(super) struct Attempt {
-    step: Arc<dyn Erased>,
-    about: String,
+    pub(super) step: Arc<dyn Erased>,
+    pub(super) about: String,
     outputs: Outputs,
-    parts: Arc<Parts>,
-    cx: Context,
-    begun: Notify,
+    pub(super) parts: Arc<Parts>,
+    pub(super) cx: Context,
+    pub(super) begun: Notify,
 }
 
 impl Attempt {
@@ -311,7 +314,7 @@ impl Attempt {
     /// Observes until something can be done: what blocks may go away by itself.
     async fn seen(&self) -> Result<Observation<Value>, Error> {
         let deadline = self.step.deadline();
-        let mut blocked: Option<(String, Duration, jiff::Timestamp)> = None;
+        let mut blocked: Option<Blocked> = None;
         let mut pause = self.parts.retry.first;
         loop {
             let by = match self.observe().await? {
@@ -327,34 +330,38 @@ impl Attempt {
                 other => return Ok(other),
             };
             let now = self.cx.clock().now();
-            let since = match &blocked {
-                Some((before, since, _)) if *before == by => *since,
-                _ => {
-                    let at = self.cx.now();
-                    self.cx.tell(Event::Waiting {
-                        at,
-                        step: self.cx.step.clone(),
-                        what: "what comes before it".to_owned(),
-                        since: blocked.as_ref().map_or(at, |(_, _, since)| *since),
-                        state: by.clone(),
-                        progress: None,
-                    });
-                    self.cx.saw(by.clone());
-                    blocked = Some((by.clone(), now, at));
-                    now
-                }
-            };
-            if now - since >= deadline.stall {
-                return Err(Error::terminal(
-                    &self.about,
-                    format!("for {} it was blocked: {by}", say(now - since)),
-                )
-                .next("see to what blocks it, then run again"));
+            let at = self.cx.now();
+            let before = blocked.get_or_insert_with(|| Blocked {
+                by: String::new(),
+                began: now,
+                began_at: at,
+                changed: now,
+            });
+            if before.by != by {
+                self.cx.tell(Event::Waiting {
+                    at,
+                    step: self.cx.step.clone(),
+                    what: "what comes before it".to_owned(),
+                    since: before.began_at,
+                    state: by.clone(),
+                    progress: None,
+                });
+                self.cx.saw(by.clone());
+                (before.by, before.changed) = (by, now);
+            }
+            let stall = (before.changed + deadline.stall).saturating_sub(now);
+            let left = stall.min((before.began + deadline.total).saturating_sub(now));
+            if left.is_zero() {
+                let found = format!(
+                    "for {} it was blocked: {}",
+                    say(now - before.began),
+                    before.by
+                );
+                return Err(Error::terminal(&self.about, found)
+                    .next("see to what blocks it, then run again"));
             }
             let _resting = Resting::new(&self.cx);
-            self.cx
-                .sleep(pause.min(deadline.stall.saturating_sub(now - since)))
-                .await?;
+            self.cx.sleep(pause.min(left)).await?;
             pause = (pause * 2).min(self.parts.retry.longest);
         }
     }
@@ -378,12 +385,22 @@ impl Attempt {
         tokio::select! {
             biased;
             seen = self.guarded("observe it", self.step.observe(&self.outputs, &self.cx)) => seen,
+            () = self.stopped_for(CANCEL_PATIENCE) => {
+                self.cx.go_on(&self.about)?;
+                Err(Error::cancelled(&self.about))
+            }
             () = self.parts.host_clock.sleep(patience) => Err(Error::terminal(
                 &self.about,
                 format!("its system did not answer within {}", say(patience)),
             )
             .next("see whether the system answers at all, then run again")),
         }
+    }
+
+    /// Ends so long after the run was to stop: to drop an observation changes nothing.
+    async fn stopped_for(&self, patience: Duration) {
+        self.cx.stopped().await;
+        self.parts.host_clock.sleep(patience).await;
     }
 
     /// A panic in a step is the step's failure, not the run's.
@@ -441,61 +458,6 @@ impl Attempt {
         self.cx.sleep(after).await
     }
 
-    /// Watches over the deadline, from the first `apply` on. Ends only when the step did not stop
-    /// at its deadline.
-    async fn supervise(&self) -> Error {
-        self.begun.notified().await;
-        let (clock, track) = (self.cx.clock(), &self.cx.track);
-        let deadline = self.step.deadline();
-        let began = clock.now();
-        let found = loop {
-            let now = clock.now();
-            let total = (began + deadline.total).saturating_sub(now);
-            if total.is_zero() {
-                break format!("it was not done after {}", say(now - began));
-            }
-            let touched = *track.touched.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut stall = (touched + deadline.stall).saturating_sub(now);
-            if track.waits.load(Ordering::SeqCst) > 0 {
-                // What waits has a stall of its own.
-                stall = deadline.stall;
-            }
-            if stall.is_zero() {
-                break format!(
-                    "nothing was heard of it for {} ({} in all)",
-                    say(now - touched),
-                    say(now - began)
-                );
-            }
-            clock.sleep(total.min(stall)).await;
-        };
-        let seen = track
-            .seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let found = match seen {
-            Some(seen) => format!("{found}; last seen: {seen}"),
-            None => found,
-        };
-        let error = Error::terminal(&self.about, found)
-            .next("look at the system, then run again: it goes on from what stands");
-        *track
-            .why_expired
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
-        track.expired.cancel();
-        // It stops at its next intent or wait. A call in flight is left to end.
-        self.parts.host_clock.sleep(self.parts.patience).await;
-        let found = format!(
-            "{}; a call of it did not return for {} more",
-            error.found(),
-            say(self.parts.patience)
-        );
-        Error::terminal(&self.about, found)
-            .next("look at the system before running again: the call may still be acted upon")
-    }
-
     async fn journal(&self, attempted: &str, record: Record) -> Result<(), Error> {
         self.cx.append(attempted, record).await
     }
@@ -508,6 +470,14 @@ impl Attempt {
     }
 }
 
+/// What blocks a step, and since when.
+struct Blocked {
+    by: String,
+    began: Duration,
+    began_at: jiff::Timestamp,
+    changed: Duration,
+}
+
 fn gave_up(error: Error, attempts: u32) -> Error {
     let mut last = Error::new(
         error.class(),
@@ -518,21 +488,4 @@ fn gave_up(error: Error, attempts: u32) -> Error {
         last = last.next(next);
     }
     last.because(error)
-}
-
-/// A pause of the engine's own is no stall of the step.
-struct Resting<'a>(&'a Context);
-
-impl<'a> Resting<'a> {
-    fn new(cx: &'a Context) -> Self {
-        cx.track.waits.fetch_add(1, Ordering::SeqCst);
-        Self(cx)
-    }
-}
-
-impl Drop for Resting<'_> {
-    fn drop(&mut self) {
-        self.0.touch();
-        self.0.track.waits.fetch_sub(1, Ordering::SeqCst);
-    }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::graph::{Outputs, Reader, Value};
+use super::graph::{Outputs, Value};
+use super::needs::Reader;
 use super::{Context, Deadline, Error, Observation, Resource, Step, StepId, Undo};
 
 /// [`Step`] without its types.

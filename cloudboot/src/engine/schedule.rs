@@ -130,8 +130,10 @@ impl Walk {
         let mut running = FuturesUnordered::new();
         let mut last_ended = None;
         loop {
-            while let Some(index) = self.next() {
-                running.push(self.begin(index, last_ended));
+            for index in self.ready() {
+                if self.take(index) {
+                    running.push(self.begin(index, last_ended));
+                }
             }
             let Some((index, ended)) = running.next().await else {
                 break;
@@ -141,10 +143,12 @@ impl Walk {
         }
     }
 
-    /// Settles what can be settled without running anything, and finds the next step to begin.
-    fn next(&mut self) -> Option<usize> {
+    /// Settles what can be settled without running anything, and finds the steps whose needs are
+    /// met: the one with the longest chain behind it first.
+    fn ready(&mut self) -> Vec<usize> {
         let mut ready: Vec<usize> = Vec::new();
-        for &index in &self.graph.order.clone() {
+        let graph = Arc::clone(&self.graph);
+        for &index in &graph.order {
             if !self
                 .nodes
                 .get(&index)
@@ -159,12 +163,21 @@ impl Walk {
             }
         }
         ready.sort_by_key(|&index| std::cmp::Reverse(self.tails[index]));
-        ready.into_iter().find(|&index| {
-            let step = self.graph.step(index);
-            step.resources()
-                .iter()
-                .all(|it| self.used.get(&it.name).copied().unwrap_or(0) < self.limits[&it.name])
-        })
+        ready
+    }
+
+    /// Takes all resources of a step, or none where one is not free.
+    fn take(&mut self, index: usize) -> bool {
+        let resources = self.graph.step(index).resources();
+        let used = |name: &String| self.used.get(name).copied().unwrap_or(0);
+        let limit = |name: &String| self.limits.get(name).copied().unwrap_or(1);
+        let free = resources.iter().all(|it| used(&it.name) < limit(&it.name));
+        if free {
+            for Resource { name, .. } in resources {
+                *self.used.entry(name).or_insert(0) += 1;
+            }
+        }
+        free
     }
 
     /// Whether a step that has not begun can (`Todo`), never will, or must wait (`None`).
@@ -247,9 +260,6 @@ impl Walk {
         last_ended: Option<usize>,
     ) -> BoxFuture<'static, (usize, Ended)> {
         let step = Arc::clone(self.graph.step(index));
-        for Resource { name, .. } in step.resources() {
-            *self.used.entry(name).or_insert(0) += 1;
-        }
         let order_stands = self.graph.before(index).iter().all(|(before, _)| {
             self.nodes
                 .get(before)
