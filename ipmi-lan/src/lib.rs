@@ -31,6 +31,7 @@ mod driver;
 mod error;
 mod fleet;
 mod identity;
+mod inventory;
 mod power;
 pub mod proto;
 #[cfg(feature = "testing")]
@@ -45,6 +46,7 @@ pub use credentials::{Credentials, Privilege, Protocol};
 pub use discover::{Found, discover, ping};
 pub use error::{Error, ErrorKind, Result, completion_meaning};
 pub use fleet::{Fleet, FleetResult};
+pub use inventory::{Sensor, UserEntry};
 pub use power::{PowerChange, PowerState};
 pub use proto::{Timing, Workarounds};
 pub use wire::asf::Pong;

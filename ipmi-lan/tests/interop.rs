@@ -119,11 +119,33 @@ async fn ipmitool_drives_the_simulator() {
             "{id}"
         );
         assert!(call(&["mc", "guid"]).await.to_lowercase().contains("guid"));
-        let lan = call(&["raw", "0x0c", "0x02", "0x01", "0x05", "0x00", "0x00"]).await;
+        let lan = call(&["lan", "print", "1"]).await;
+        assert!(lan.contains(&bmc.state().unwrap().mac.to_string()), "{lan}");
+        let sensors = call(&["sdr", "list"]).await;
         assert!(
-            lan.contains(&bmc.state().unwrap().mac.to_string().replace(':', " ")),
-            "{lan}"
+            sensors.contains("CPU Temp")
+                && sensors.contains("42 degrees C")
+                && sensors.contains("5600 RPM"),
+            "{sensors}"
         );
+        bmc.edit(|state| {
+            let event =
+                ipmi_lan::command::sel::SelEvent::new(1_700_000_000, 0x01, 1, 0x01, [0x59, 91, 90]);
+            state.storage.log(event);
+        });
+        let log = call(&["sel", "list"]).await;
+        assert!(log.contains("Upper Critical going high"), "{log}");
+        call(&["sel", "clear"]).await;
+        let fru = call(&["fru", "print", "0"]).await;
+        assert!(
+            fru.contains("SN-node1") && fru.contains("Simulated server"),
+            "{fru}"
+        );
+        let users = call(&["user", "list", "1"]).await;
+        assert!(users.contains("admin"), "{users}");
+        call(&["chassis", "identify", "5"]).await;
+        call(&["chassis", "policy", "always-on"]).await;
+        call(&["mc", "watchdog", "get"]).await;
     }
     for suite in ["1", "2", "6", "7", "8"] {
         let (ok, text) = ipmitool(bmc.addr(), suite, &["power", "status"]).await;
@@ -370,9 +392,35 @@ async fn the_client_drives_ipmi_sim_and_pyghmi() {
     let found: Vec<_> = futures_util::StreamExt::collect::<Vec<_>>(discover(addrs, 4)).await;
     assert_eq!(found.len(), 4, "{found:?}");
 
-    // The full one: LAN configuration by way of its own program.
+    // The full one: LAN configuration, sensors, event log, FRU, users.
     let full = client.bmc("127.0.0.1:9002".parse().unwrap(), admin());
     let lan = full.lan_config().await.unwrap();
     assert!(lan.mac.is_some() || lan.address.is_some(), "{lan:?}");
+    let sensors = full.sensors().await.unwrap();
+    let temp = sensors.iter().find(|s| s.record.name == "Temp 1").unwrap();
+    assert_eq!(temp.record.unit.to_string(), "degrees C");
+    assert!(temp.reading.is_some(), "{temp:?}");
+    let log = full.sel_list().await.unwrap();
+    assert!(!log.is_empty(), "{log:?}");
+    full.clear_sel().await.unwrap();
+    assert!(full.sel_list().await.unwrap().len() < log.len() + 1);
+    let fru = full.fru(0).await.unwrap();
+    assert_eq!(
+        (fru.board[0].as_str(), fru.serial()),
+        ("ACME", Some("SN001")),
+        "{fru:?}"
+    );
+    let users = full.users().await.unwrap();
+    assert!(
+        users
+            .iter()
+            .any(|u| u.name == "oper" && u.access.privilege == Some(Privilege::Operator)),
+        "{users:?}"
+    );
+    full.set_user(4, "fresh", "fresh-secret".into(), Privilege::Operator)
+        .await
+        .unwrap();
+    let fresh = Credentials::new("fresh", "fresh-secret".into()).privilege(Privilege::Operator);
+    client.bmc(full.addr(), fresh).power_state().await.unwrap();
     client.close().await;
 }

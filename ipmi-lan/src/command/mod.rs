@@ -1,9 +1,53 @@
 //! The command layer: a request type with its response type. Others extend it by implementing [`Command`].
 
+/// The fixed part of a [`Command`]: name, network function, number.
+macro_rules! is {
+    ($name:literal, $net_fn:expr, $code:literal) => {
+        fn name(&self) -> &'static str {
+            $name
+        }
+
+        fn net_fn(&self) -> u8 {
+            $net_fn
+        }
+
+        fn code(&self) -> u8 {
+            $code
+        }
+    };
+}
+
+/// A [`Command`] that answers nothing.
+macro_rules! answers_nothing {
+    () => {
+        type Response = ();
+
+        fn decode(&self, _data: &[u8]) -> Result<(), DecodeError> {
+            Ok(())
+        }
+    };
+}
+
+/// A [`Command`]'s privilege.
+macro_rules! needs {
+    ($privilege:ident) => {
+        fn privilege(&self) -> crate::credentials::Privilege {
+            crate::credentials::Privilege::$privilege
+        }
+    };
+}
+
 pub mod boot;
+pub mod channel;
 pub mod chassis;
 pub mod device;
+pub mod fru;
 pub mod lan;
+pub mod sdr;
+pub mod sel;
+pub mod sensor;
+pub mod user;
+pub mod watchdog;
 
 use crate::credentials::Privilege;
 pub use crate::wire::message::{

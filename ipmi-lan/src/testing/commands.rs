@@ -7,7 +7,9 @@ use super::state::{BmcState, Quirks};
 use crate::command::boot::BootFlags;
 use crate::command::chassis::{ChassisControl, RestorePolicy};
 use crate::credentials::Privilege;
-use crate::wire::message::{NETFN_APP, NETFN_CHASSIS, NETFN_TRANSPORT};
+use crate::wire::message::{
+    NETFN_APP, NETFN_CHASSIS, NETFN_SENSOR, NETFN_STORAGE, NETFN_TRANSPORT,
+};
 
 pub(crate) const INVALID_COMMAND: u8 = 0xc1;
 pub(crate) const BAD_LENGTH: u8 = 0xc7;
@@ -46,6 +48,30 @@ pub(crate) fn name(net_fn: u8, code: u8) -> &'static str {
         (NETFN_APP, 0x38) => "Get Channel Authentication Capabilities",
         (NETFN_APP, 0x3b) => "Set Session Privilege Level",
         (NETFN_APP, 0x3c) => "Close Session",
+        (NETFN_APP, 0x22) => "Reset Watchdog Timer",
+        (NETFN_APP, 0x24) => "Set Watchdog Timer",
+        (NETFN_APP, 0x25) => "Get Watchdog Timer",
+        (NETFN_APP, 0x41) => "Get Channel Access",
+        (NETFN_APP, 0x42) => "Get Channel Info",
+        (NETFN_APP, 0x43) => "Set User Access",
+        (NETFN_APP, 0x44) => "Get User Access",
+        (NETFN_APP, 0x45) => "Set User Name",
+        (NETFN_APP, 0x46) => "Get User Name",
+        (NETFN_APP, 0x47) => "Set User Password",
+        (NETFN_SENSOR, 0x27) => "Get Sensor Thresholds",
+        (NETFN_SENSOR, 0x2d) => "Get Sensor Reading",
+        (NETFN_STORAGE, 0x10) => "Get FRU Inventory Area Info",
+        (NETFN_STORAGE, 0x11) => "Read FRU Data",
+        (NETFN_STORAGE, 0x20) => "Get SDR Repository Info",
+        (NETFN_STORAGE, 0x22) => "Reserve SDR Repository",
+        (NETFN_STORAGE, 0x23) => "Get SDR",
+        (NETFN_STORAGE, 0x40) => "Get SEL Info",
+        (NETFN_STORAGE, 0x42) => "Reserve SEL",
+        (NETFN_STORAGE, 0x43) => "Get SEL Entry",
+        (NETFN_STORAGE, 0x44) => "Add SEL Entry",
+        (NETFN_STORAGE, 0x47) => "Clear SEL",
+        (NETFN_STORAGE, 0x48) => "Get SEL Time",
+        (NETFN_STORAGE, 0x49) => "Set SEL Time",
         (NETFN_APP, 0x54) => "Get Channel Cipher Suites",
         (NETFN_TRANSPORT, 0x01) => "Set LAN Configuration Parameters",
         (NETFN_TRANSPORT, 0x02) => "Get LAN Configuration Parameters",
@@ -58,7 +84,9 @@ pub(crate) fn privilege(net_fn: u8, code: u8) -> Privilege {
     match (net_fn, code) {
         (NETFN_CHASSIS, 0x02..=0x08) => Privilege::Operator,
         (NETFN_CHASSIS, 0x09) => Privilege::Operator,
-        (NETFN_APP, 0x02 | 0x03) => Privilege::Administrator,
+        (NETFN_APP, 0x02 | 0x03 | 0x40 | 0x43 | 0x45 | 0x47) => Privilege::Administrator,
+        (NETFN_APP, 0x22 | 0x24 | 0x44 | 0x46) => Privilege::Operator,
+        (NETFN_STORAGE, 0x12 | 0x44 | 0x46 | 0x47 | 0x49) => Privilege::Operator,
         (NETFN_TRANSPORT, 0x01) => Privilege::Administrator,
         (NETFN_TRANSPORT, 0x02) => Privilege::Operator,
         _ => Privilege::User,
@@ -76,7 +104,9 @@ impl BmcState {
     ) -> Answer {
         match net_fn {
             NETFN_CHASSIS => self.chassis(ctx, code, data),
-            NETFN_APP => self.app(ctx, code),
+            NETFN_APP => self.app(ctx, code, data),
+            NETFN_SENSOR => self.storage.sensor(code, data),
+            NETFN_STORAGE => self.storage.command(ctx, code, data),
             NETFN_TRANSPORT => self.transport(ctx, code, data),
             _ => Err(INVALID_COMMAND),
         }
@@ -198,7 +228,7 @@ impl BmcState {
         Ok(out)
     }
 
-    fn app(&mut self, _ctx: &mut Context<'_>, code: u8) -> Answer {
+    fn app(&mut self, ctx: &mut Context<'_>, code: u8, data: &[u8]) -> Answer {
         match code {
             0x01 => Ok(vec![
                 0x20, 0x81, 0x01, 0x23, 0x02, 0xbf, 0xbe, 0x11, 0x00, 0x01, 0x00, 0, 0, 0, 0,
@@ -206,6 +236,8 @@ impl BmcState {
             0x02 | 0x03 => Ok(Vec::new()),
             0x04 => Ok(vec![0x55, 0]),
             0x08 | 0x37 => Ok(self.guid.to_vec()),
+            0x22 | 0x24 | 0x25 => self.storage.watchdog(ctx, code, data),
+            0x40..=0x47 => self.user_command(ctx, code, data),
             _ => Err(INVALID_COMMAND),
         }
     }

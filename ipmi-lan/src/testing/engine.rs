@@ -333,6 +333,7 @@ impl Engine {
         let by_name = rakp1.role & 0x10 != 0;
         let user = state.users.values().find(|user| {
             user.enabled
+                && user.messaging
                 && user.name.as_bytes() == rakp1.user
                 && (by_name || user.privilege >= wanted)
         });

@@ -17,6 +17,8 @@ mod network;
 mod power;
 mod server;
 mod state;
+mod storage;
+mod users;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -33,6 +35,7 @@ use crate::command::lan::MacAddr;
 pub use network::Network;
 pub use server::{SimBmc, Simulator, SimulatorBuilder};
 pub use state::{BmcSpec, BmcState, Quirks, User};
+pub use storage::{SimSensor, Storage};
 
 /// Virtual time since the world began; never goes back.
 pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;

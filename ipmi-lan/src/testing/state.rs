@@ -25,6 +25,13 @@ pub struct User {
     pub privilege: Privilege,
     /// It may log in.
     pub enabled: bool,
+    /// It may use IPMI messaging on the channel.
+    #[serde(default = "yes")]
+    pub messaging: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl User {
@@ -36,6 +43,15 @@ impl User {
             password: password.as_bytes().to_vec(),
             privilege,
             enabled: true,
+            messaging: true,
+        }
+    }
+
+    pub(crate) fn blank() -> Self {
+        Self {
+            enabled: false,
+            messaging: false,
+            ..Self::new("", "", Privilege::User)
         }
     }
 }
@@ -95,6 +111,14 @@ pub struct Quirks {
     pub silent_cipher_suites: bool,
     /// Does not know channel Eh, "this channel".
     pub no_this_channel: bool,
+    /// Refuses to return more than that many bytes of an SDR or FRU at once.
+    pub short_reads: Option<u8>,
+    /// Its SDRs say that they are longer than they are.
+    pub long_sdrs: bool,
+    /// After its last SDR and SEL entry comes the first again.
+    pub no_terminator: bool,
+    /// Cancels the SDR reservation that many times in the middle.
+    pub lost_reservations: u32,
     /// Sends every answer twice.
     pub stutters: bool,
 }
@@ -272,6 +296,9 @@ pub struct BmcState {
     pub users: BTreeMap<u8, User>,
     /// LAN parameters, by number.
     pub lan: BTreeMap<u8, Vec<u8>>,
+    /// Event log, sensors, FRU, watchdog.
+    #[serde(default)]
+    pub storage: super::Storage,
 }
 
 impl BmcState {
@@ -311,6 +338,7 @@ impl BmcState {
                 .map(|(i, user)| (i as u8 + 2, user))
                 .collect(),
             lan: lan.into_iter().collect(),
+            storage: super::Storage::of(&spec.name),
         }
     }
 }
