@@ -62,6 +62,10 @@ impl FormValue for SystemId {
     fn write(&self, name: &str, out: &mut Vec<(String, String)>) {
         out.push((name.to_owned(), self.0.clone()));
     }
+
+    fn read(name: &str, pairs: &[(String, String)]) -> Option<Self> {
+        crate::params::first(name, pairs)?.parse().ok()
+    }
 }
 
 number_id! {

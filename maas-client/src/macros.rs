@@ -82,6 +82,10 @@ macro_rules! string_enum {
             fn write(&self, name: &str, out: &mut Vec<(String, String)>) {
                 out.push((name.to_owned(), self.as_str().to_owned()));
             }
+
+            fn read(name: &str, pairs: &[(String, String)]) -> Option<Self> {
+                $crate::params::first(name, pairs).map(Self::from)
+            }
         }
     };
 }
@@ -117,6 +121,10 @@ macro_rules! number_id {
         impl $crate::params::FormValue for $name {
             fn write(&self, name: &str, out: &mut Vec<(String, String)>) {
                 out.push((name.to_owned(), self.0.to_string()));
+            }
+
+            fn read(name: &str, pairs: &[(String, String)]) -> Option<Self> {
+                $crate::params::first(name, pairs)?.parse().ok()
             }
         }
     )*};

@@ -6,6 +6,30 @@ use secrecy::{ExposeSecret, SecretString};
 pub trait FormValue {
     /// Appends `name=value`, once for each value of a list.
     fn write(&self, name: &str, out: &mut Vec<(String, String)>);
+
+    /// Reads it back from pairs that carry it; `None` when none does, or what they carry is no such value.
+    fn read(_name: &str, _pairs: &[(String, String)]) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
+
+    /// Whether a pair of this key carries it.
+    fn claims(name: &str, key: &str) -> bool
+    where
+        Self: Sized,
+    {
+        name == key
+    }
+}
+
+/// The first value of a name.
+pub(crate) fn first<'a>(name: &str, pairs: &'a [(String, String)]) -> Option<&'a str> {
+    pairs
+        .iter()
+        .find(|(n, _)| n == name)
+        .map(|(_, v)| v.as_str())
 }
 
 /// A set of parameters, as the `*Params` structs of this crate are.
@@ -37,15 +61,16 @@ macro_rules! display_values {
             fn write(&self, name: &str, out: &mut Vec<(String, String)>) {
                 out.push((name.to_owned(), self.to_string()));
             }
+
+            fn read(name: &str, pairs: &[(String, String)]) -> Option<Self> {
+                first(name, pairs)?.parse().ok()
+            }
         }
     )*};
 }
 
-// `bool` prints `true` and `false`, the only spellings that MAAS reads the same everywhere.
 display_values!(
-    str,
     String,
-    bool,
     i32,
     u16,
     u32,
@@ -57,6 +82,27 @@ display_values!(
     std::net::Ipv4Addr,
     ipnet::IpNet
 );
+
+impl FormValue for str {
+    fn write(&self, name: &str, out: &mut Vec<(String, String)>) {
+        out.push((name.to_owned(), self.to_owned()));
+    }
+}
+
+impl FormValue for bool {
+    /// Writes `true` or `false`, the only spellings that MAAS reads the same everywhere.
+    fn write(&self, name: &str, out: &mut Vec<(String, String)>) {
+        out.push((name.to_owned(), self.to_string()));
+    }
+
+    fn read(name: &str, pairs: &[(String, String)]) -> Option<Self> {
+        match first(name, pairs)?.to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => Some(true),
+            "false" | "0" | "no" | "off" => Some(false),
+            _ => None,
+        }
+    }
+}
 
 impl<T: FormValue + ?Sized> FormValue for &T {
     fn write(&self, name: &str, out: &mut Vec<(String, String)>) {
@@ -84,11 +130,23 @@ impl<T: FormValue> FormValue for Vec<T> {
     fn write(&self, name: &str, out: &mut Vec<(String, String)>) {
         self.as_slice().write(name, out);
     }
+
+    fn read(name: &str, pairs: &[(String, String)]) -> Option<Self> {
+        pairs
+            .iter()
+            .filter(|(n, _)| n == name)
+            .map(|pair| T::read(name, std::slice::from_ref(pair)))
+            .collect()
+    }
 }
 
 impl FormValue for SecretString {
     fn write(&self, name: &str, out: &mut Vec<(String, String)>) {
         out.push((name.to_owned(), self.expose_secret().to_owned()));
+    }
+
+    fn read(name: &str, pairs: &[(String, String)]) -> Option<Self> {
+        Some(first(name, pairs)?.to_owned().into())
     }
 }
 
@@ -120,6 +178,22 @@ impl FormValue for PowerParameters {
                 .iter()
                 .map(|(name, value)| (format!("power_parameters_{name}"), value.clone())),
         );
+    }
+
+    fn read(_: &str, pairs: &[(String, String)]) -> Option<Self> {
+        Some(Self(
+            pairs
+                .iter()
+                .filter(|(n, _)| Self::claims("", n))
+                .filter_map(|(n, v)| {
+                    Some((n.strip_prefix("power_parameters_")?.to_owned(), v.clone()))
+                })
+                .collect(),
+        ))
+    }
+
+    fn claims(_: &str, key: &str) -> bool {
+        key.starts_with("power_parameters_") && key != "power_parameters_skip_check"
     }
 }
 
@@ -183,6 +257,27 @@ macro_rules! params {
                     self
                 }
             )*
+
+            /// Reads parameters from pairs of API names and values, such as a command line's; what is not
+            /// known, or cannot be read as what it should be, goes into `extra` as it is.
+            pub fn from_pairs(pairs: &[(String, String)]) -> Self {
+                let mut params = Self::default();
+                let mut taken = vec![false; pairs.len()];
+                $({
+                    let name = params!(@wire $field $($wire)?);
+                    let claims = |key: &str| <$ty as $crate::params::FormValue>::claims(name, key);
+                    if pairs.iter().any(|(key, _)| claims(key)) {
+                        params.$field = <$ty as $crate::params::FormValue>::read(name, pairs);
+                        if params.$field.is_some() {
+                            for (n, (key, _)) in pairs.iter().enumerate() {
+                                taken[n] |= claims(key);
+                            }
+                        }
+                    }
+                })*
+                params.extra = pairs.iter().zip(taken).filter(|(_, t)| !t).map(|(p, _)| p.clone()).collect();
+                params
+            }
 
             /// Adds a field that this crate does not name.
             #[must_use]

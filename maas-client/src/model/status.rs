@@ -161,6 +161,10 @@ impl FormValue for NodeStatus {
             out.push((name.to_owned(), filter.to_owned()));
         }
     }
+
+    fn read(name: &str, pairs: &[(String, String)]) -> Option<Self> {
+        Self::from_filter(crate::params::first(name, pairs)?)
+    }
 }
 
 string_enum! {
