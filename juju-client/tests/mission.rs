@@ -1,5 +1,7 @@
 //! What the pipeline does with Juju, from adoption to the password, against the fake of each family.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1049,13 +1049,7 @@ impl Planner<'_> {
         if !self.old_beside.contains_key(&key) {
             let mut machines: BTreeSet<String> = BTreeSet::new();
             if let Some(source) = self.m.applications.get(&p.application) {
-                machines.extend(source.units.iter().map(|(_, m)| {
-                    if p.container.is_empty() {
-                        m.clone()
-                    } else {
-                        top_level(m).to_owned()
-                    }
-                }));
+                machines.extend(source.units.iter().map(|(_, m)| top_level(m).to_owned()));
                 for (_, m) in self
                     .m
                     .applications
@@ -1175,6 +1169,7 @@ impl Planner<'_> {
                     !self.taken.contains(*m)
                         && !self.map.values().any(|v| v == m)
                         && !self.m.is_machine_used(m)
+                        && !self.m.has_containers(m)
                         && self.fits(m, &spec)
                 })
                 .map(str::to_owned);

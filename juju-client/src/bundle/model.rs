@@ -228,7 +228,11 @@ impl Model {
             .values()
             .flat_map(|a| &a.units)
             .any(|(_, m)| m == id || m.starts_with(&inside))
-            || self.machines.keys().any(|m| m.starts_with(&inside))
+    }
+
+    pub(crate) fn has_containers(&self, id: &str) -> bool {
+        let inside = format!("{id}/");
+        self.machines.keys().any(|m| m.starts_with(&inside))
     }
 }
 

@@ -1,8 +1,10 @@
 //! Several documents into one: what an overlay names wins, what it sets to nothing goes.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use base64::Engine as _;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -13,9 +15,129 @@ fn bad(message: impl Into<String>) -> Error {
 
 /// The documents of a YAML text, empty ones left out.
 pub(crate) fn documents(yaml: &str) -> Result<Vec<Value>> {
-    let all: Vec<Value> = serde_saphyr::from_multiple(yaml)
+    let mut all: Vec<Value> = serde_saphyr::from_multiple(yaml)
         .map_err(|e| bad(format!("cannot read bundle YAML: {e}")))?;
+    // To Juju `y` and `n` are words, `yes` and `no` are not.
+    let strict = serde_saphyr::options! { strict_booleans: true };
+    if let Ok(words) = serde_saphyr::from_multiple_with_options::<Value>(yaml, strict) {
+        all.iter_mut()
+            .zip(&words)
+            .for_each(|(v, w)| keep_words(v, w));
+    }
+    // Text is taken as it is written: a channel `23.10` is no number.
+    if let Ok(texts) = serde_saphyr::from_multiple::<Option<Texts>>(yaml) {
+        for (v, t) in all.iter_mut().zip(texts) {
+            t.unwrap_or_default().put(v);
+        }
+    }
     Ok(all.into_iter().filter(|v| !v.is_null()).collect())
+}
+
+fn keep_words(v: &mut Value, word: &Value) {
+    match (v, word) {
+        (Value::Object(a), Value::Object(b)) => {
+            for (k, v) in a {
+                if let Some(w) = b.get(k) {
+                    keep_words(v, w);
+                }
+            }
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            a.iter_mut().zip(b).for_each(|(v, w)| keep_words(v, w))
+        }
+        (v, Value::String(w)) if v.is_boolean() && matches!(w.as_str(), "y" | "Y" | "n" | "N") => {
+            *v = Value::String(w.clone());
+        }
+        _ => {}
+    }
+}
+
+type Strings = Option<BTreeMap<String, Option<String>>>;
+
+/// The fields of a bundle that are text, read as text.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct Texts {
+    default_base: Option<String>,
+    applications: Option<BTreeMap<String, Option<AppTexts>>>,
+    machines: Option<BTreeMap<String, Option<MachineTexts>>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct AppTexts {
+    charm: Option<String>,
+    channel: Option<String>,
+    base: Option<String>,
+    constraints: Option<String>,
+    to: Option<Vec<String>>,
+    annotations: Strings,
+    storage: Strings,
+    devices: Strings,
+    bindings: Strings,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct MachineTexts {
+    constraints: Option<String>,
+    base: Option<String>,
+    annotations: Strings,
+}
+
+impl Texts {
+    fn put(self, v: &mut Value) {
+        text(v, "default-base", self.default_base);
+        for (name, app) in self.applications.unwrap_or_default() {
+            let (Some(app), Some(v)) = (
+                app,
+                v.get_mut("applications").and_then(|a| a.get_mut(&name)),
+            ) else {
+                continue;
+            };
+            text(v, "charm", app.charm);
+            text(v, "channel", app.channel);
+            text(v, "base", app.base);
+            text(v, "constraints", app.constraints);
+            if let (Some(to), Some(slot)) = (app.to, v.get_mut("to")) {
+                *slot = Value::from(to);
+            }
+            for (key, m) in [
+                ("annotations", app.annotations),
+                ("storage", app.storage),
+                ("devices", app.devices),
+                ("bindings", app.bindings),
+            ] {
+                texts(v, key, m);
+            }
+        }
+        for (name, machine) in self.machines.unwrap_or_default() {
+            let (Some(machine), Some(v)) = (
+                machine,
+                v.get_mut("machines").and_then(|a| a.get_mut(&name)),
+            ) else {
+                continue;
+            };
+            text(v, "constraints", machine.constraints);
+            text(v, "base", machine.base);
+            texts(v, "annotations", machine.annotations);
+        }
+    }
+}
+
+fn text(v: &mut Value, key: &str, text: Option<String>) {
+    if let (Some(t), Some(slot)) = (text, v.get_mut(key))
+        && !slot.is_null()
+    {
+        *slot = Value::String(t);
+    }
+}
+
+fn texts(v: &mut Value, key: &str, m: Strings) {
+    let Some(slot) = v.get_mut(key) else { return };
+    for (k, t) in m.unwrap_or_default() {
+        text(slot, &k, t);
+    }
 }
 
 /// The first document: what only overlays may say is refused here.

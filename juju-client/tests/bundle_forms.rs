@@ -1,0 +1,71 @@
+//! How bundles may be written, and what comes of it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use juju_client::Bundle;
+
+#[test]
+fn text_is_taken_as_written() {
+    let b = Bundle::parse("applications:\n  a: {charm: web, channel: 23.10, num_units: 1, to: [0], annotations: {z: y, n: 010}, options: {flag: yes, word: y, n: 5}}\nmachines:\n  0: {constraints: mem=1G}\n").unwrap();
+    let a = b.data().applications["a"].as_ref().unwrap();
+    assert_eq!(a.channel, "23.10");
+    assert_eq!(a.to, ["0"]);
+    assert_eq!(a.annotations["z"], "y");
+    assert_eq!(a.annotations["n"], "010");
+    assert_eq!(a.options["flag"], serde_json::json!(true));
+    assert_eq!(a.options["word"], serde_json::json!("y"));
+}
+
+#[test]
+fn an_overlay_wins_and_takes_out() {
+    let b = Bundle::parse_with(
+        "applications:\n  a: {charm: web, num_units: 1, options: {x: 1, y: 2}}\n  b: {charm: web}\n  c: {charm: database}\nrelations:\n- [a, c]\n- [b, c]\n",
+        &["applications:\n  b:\n  a: {options: {x: 3}, num_units: 2, exposed-endpoints: {website: {expose-to-cidrs: [10.0.0.0/8]}}}\nrelations:\n- [a:ring, c]\n"],
+        None,
+    )
+    .unwrap();
+    let a = b.data().applications["a"].as_ref().unwrap();
+    assert_eq!(
+        (a.num_units, &a.options["x"], &a.options["y"]),
+        (2, &serde_json::json!(3), &serde_json::json!(2))
+    );
+    assert!(!b.data().applications.contains_key("b"));
+    assert_eq!(b.data().relations.len(), 2);
+    assert_eq!(a.exposed_endpoints["website"].cidrs, ["10.0.0.0/8"]);
+}
+
+#[test]
+fn every_problem_has_its_place() {
+    let problems = Bundle::problems("applications:\n  a: {charm: web, num_units: 1, to: [9]}\n  b: {charm: 'ch:x y'}\nrelations:\n- [a, nope]\n", &[], None).unwrap();
+    let places: Vec<&str> = problems.iter().map(|p| p.place.as_str()).collect();
+    assert_eq!(
+        places,
+        [
+            "applications.a.to[0]",
+            "applications.b.charm",
+            "relations[0]"
+        ]
+    );
+    let types = Bundle::problems(
+        "applications:\n  a: {charm: web, num_units: many}\n",
+        &[],
+        None,
+    )
+    .unwrap();
+    assert_eq!(
+        types[0].detail.as_deref(),
+        Some("applications.a.num_units: expected an integer, found \"many\"")
+    );
+}
+
+#[test]
+fn files_are_included() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("f"), "hello").unwrap();
+    let b = Bundle::parse_with("applications:\n  a: {charm: web, options: {p: 'include-file://f', q: 'include-base64://f'}}\n", &[], Some(dir.path())).unwrap();
+    let a = b.data().applications["a"].as_ref().unwrap();
+    assert_eq!(
+        (a.options["p"].as_str(), a.options["q"].as_str()),
+        (Some("hello"), Some("aGVsbG8="))
+    );
+}
