@@ -39,10 +39,6 @@ pub const PEERS: &[Peer] = &[
         name: "snapd",
         variable: "CLOUDBOOT_SNAPD_SOCKET",
     },
-    Peer {
-        name: "ipmi",
-        variable: "CLOUDBOOT_IPMI_DIR",
-    },
 ];
 
 /// Where the real system called `name` is (the value of its variable in [`PEERS`]), if it runs.

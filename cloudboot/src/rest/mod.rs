@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
 use url::Url;
 
@@ -369,4 +370,13 @@ pub(crate) fn under(base: &Url, path: &str) -> Url {
     ));
     url.set_query(query);
     url
+}
+
+/// For fields that some version sends as `null`: the default then, as when the field is missing.
+pub(crate) fn null_is_default<'de, D, T>(deserializer: D) -> std::result::Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Default + serde::Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

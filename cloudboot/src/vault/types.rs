@@ -3,6 +3,8 @@
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use crate::rest::null_is_default;
+
 /// How the master key is split: `shares` keys are made, any `threshold` of them unseal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, Deserialize)]
 pub struct Shares {
@@ -49,7 +51,7 @@ pub struct Health {
     #[serde(default)]
     pub standby: bool,
     /// The server's version, as it says it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub version: String,
     /// The cluster's id, once unsealed: it tells one Vault from another at the same address.
     #[serde(default)]
@@ -86,6 +88,7 @@ pub struct SealStatus {
     /// How many different keys it holds of the threshold.
     pub progress: u32,
     /// The server's version, as it says it.
+    #[serde(deserialize_with = "null_is_default")]
     pub version: String,
 }
 
@@ -124,5 +127,6 @@ pub struct TokenInfo {
     /// The seconds that it was made for (0: for ever).
     pub creation_ttl: u64,
     /// Its policies.
+    #[serde(deserialize_with = "null_is_default")]
     pub policies: Vec<String>,
 }

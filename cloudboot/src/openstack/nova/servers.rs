@@ -1,5 +1,7 @@
 //! Servers: list, show, create, delete.
 
+use std::collections::BTreeSet;
+
 use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -7,9 +9,6 @@ use serde_json::{Value, json};
 use super::types::{InstanceAction, RequestId, Server, ServerId};
 use super::{Nova, query};
 use crate::rest::{Error, ErrorKind, Result};
-
-/// How many pages of servers are read before it counts as a loop.
-const PAGES: usize = 10_000;
 
 /// Which servers are listed.
 #[derive(Debug, Clone, Default)]
@@ -88,7 +87,8 @@ impl Nova {
             rel: String,
         }
         let mut all: Vec<Server> = Vec::new();
-        for _ in 0..PAGES {
+        let mut seen = BTreeSet::new();
+        loop {
             let path = query(&[
                 ("all_tenants", filter.all_projects.then_some("1")),
                 ("host", filter.host.as_deref()),
@@ -96,18 +96,21 @@ impl Nova {
                 ("marker", all.last().map(|s| s.id.as_str())),
             ]);
             let page: Page = self.get(&format!("servers/detail{path}")).await?;
-            let more =
-                page.servers_links.iter().any(|l| l.rel == "next") && !page.servers.is_empty();
+            let Some(last) = page.servers.last().map(|s| s.id.clone()) else {
+                return Ok(all);
+            };
             all.extend(page.servers);
-            if !more {
+            if !page.servers_links.iter().any(|l| l.rel == "next") {
                 return Ok(all);
             }
+            if !seen.insert(last) {
+                return Err(Error::new(
+                    ErrorKind::Unexpected,
+                    "Nova: list the servers",
+                    "its pages go round in a circle",
+                ));
+            }
         }
-        Err(Error::new(
-            ErrorKind::Unexpected,
-            "Nova: list the servers",
-            "its pages do not end",
-        ))
     }
 
     /// One server.

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::rest::{Error, ErrorKind};
+use crate::rest::{Error, ErrorKind, null_is_default};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -233,22 +233,22 @@ pub struct Service {
     /// Its id.
     pub id: ServiceId,
     /// What it is (`nova-compute`).
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub binary: String,
     /// The host that it runs on.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub host: String,
     /// The availability zone.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub zone: String,
     /// Whether the scheduler may use it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub status: ServiceStatus,
     /// Whether it reports.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub state: ServiceState,
     /// Whether an operator said that it is down (a fence).
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub forced_down: bool,
     /// Why it is disabled.
     #[serde(default)]
@@ -262,19 +262,19 @@ pub struct Hypervisor {
     /// Its id.
     pub id: HypervisorId,
     /// Its host name: also its name in Placement.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub hypervisor_hostname: String,
     /// Whether its service reports.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub state: ServiceState,
     /// Whether the scheduler may use it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub status: ServiceStatus,
     /// What it is (`QEMU`, `fake`).
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub hypervisor_type: String,
     /// The servers on it, where they were asked for. Nova leaves the field out when there are none.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub servers: Vec<HypervisorServer>,
 }
 
@@ -286,7 +286,7 @@ pub struct HypervisorServer {
     #[serde(rename = "uuid")]
     pub id: ServerId,
     /// Its name in the hypervisor.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub name: String,
 }
 
@@ -297,10 +297,10 @@ pub struct Server {
     /// Its id.
     pub id: ServerId,
     /// Its name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub name: String,
     /// Its status.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub status: ServerStatus,
     /// The host that it is on (administrators only).
     #[serde(rename = "OS-EXT-SRV-ATTR:host", default)]
@@ -321,7 +321,7 @@ pub struct Server {
 #[non_exhaustive]
 pub struct Fault {
     /// Nova's words.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub message: String,
 }
 
@@ -332,7 +332,7 @@ pub struct Migration {
     /// Its id.
     pub id: MigrationId,
     /// Where it stands.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub status: MigrationStatus,
     /// `live-migration`, `migration`, `resize` or `evacuation`.
     #[serde(default)]
@@ -362,7 +362,7 @@ pub struct Migration {
 #[non_exhaustive]
 pub struct InstanceAction {
     /// What was asked for (`live-migration`, `evacuate`).
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub action: String,
     /// The request that asked.
     pub request_id: RequestId,
@@ -370,7 +370,7 @@ pub struct InstanceAction {
     #[serde(default)]
     pub message: Option<String>,
     /// What happened, where it was asked for.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub events: Vec<ActionEvent>,
 }
 
@@ -379,7 +379,7 @@ pub struct InstanceAction {
 #[non_exhaustive]
 pub struct ActionEvent {
     /// What happened (`compute_live_migration`).
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub event: String,
     /// `Success`, `Error`; null while it goes on.
     #[serde(default)]
