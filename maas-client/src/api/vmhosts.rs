@@ -26,7 +26,9 @@ params! {
         tags: String,
         /// Where its hypervisor answers (`https://10.0.0.1:8443`).
         power_address: String,
-        /// The trust password of LXD, or the SSH password of virsh.
+        /// The trust password of LXD (`power_pass` is passed over for LXD).
+        password: SecretString,
+        /// The SSH password of virsh.
         power_pass: SecretString,
         /// The user of virsh.
         power_user: String,

@@ -368,9 +368,15 @@ async fn create_vm_host(shared: &Arc<Shared>, req: &Req) -> R {
     }
     super::basics::require(req, &["power_address"])?;
     let mut parameters = Map::new();
+    // LXD's trust password is `password`; `power_pass` is virsh's, and passed over for LXD.
+    let secret = if kind == "lxd" {
+        "password"
+    } else {
+        "power_pass"
+    };
     for key in [
         "power_address",
-        "power_pass",
+        secret,
         "power_user",
         "project",
         "certificate",
@@ -384,6 +390,7 @@ async fn create_vm_host(shared: &Arc<Shared>, req: &Req) -> R {
         parameters
             .entry("project".to_owned())
             .or_insert(json!("default"));
+        parameters.entry("password".to_owned()).or_insert(json!(""));
         if ["certificate", "key"].iter().any(|k| {
             parameters
                 .get(*k)
@@ -424,7 +431,7 @@ async fn create_vm_host(shared: &Arc<Shared>, req: &Req) -> R {
     let found = shared.vm_hosts.discover(&parameters).await;
     let mut s = shared.lock();
     // LXD's ids share the counter of all BMCs.
-    let id = s.next_id("pod");
+    let id = s.next_id("bmc");
     let tags: Vec<String> = req
         .all("tags")
         .iter()

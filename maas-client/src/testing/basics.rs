@@ -150,13 +150,18 @@ fn ssh_key_json(k: &SshKey) -> Value {
     json!({ "key": k.key, "keysource": null, "id": k.id })
 }
 
+/// A read key has its address, a new one has not: so it was recorded.
+fn listed_key_json(k: &SshKey) -> Value {
+    json!({ "key": k.key, "id": k.id, "keysource": "", "resource_uri": format!("/MAAS/api/2.0/account/prefs/sshkeys/{}/", k.id) })
+}
+
 pub(crate) fn ssh_keys(s: &mut State, req: &Req) -> R {
     match (req.method.as_str(), req.op.as_deref()) {
         ("GET", None) => Ok(json_ok(&json!(
             s.ssh_keys
                 .iter()
                 .filter(|k| k.user == req.user)
-                .map(ssh_key_json)
+                .map(listed_key_json)
                 .collect::<Vec<_>>()
         ))),
         ("POST", None) => {
@@ -213,7 +218,7 @@ pub(crate) fn ssh_key(s: &mut State, req: &Req, id: &str) -> R {
         .cloned()
         .ok_or_else(|| missing("SSHKey"))?;
     match req.method.as_str() {
-        "GET" => Ok(json_ok(&ssh_key_json(&key))),
+        "GET" => Ok(json_ok(&listed_key_json(&key))),
         "DELETE" => {
             s.ssh_keys.retain(|k| k.id != key.id);
             Ok(gone())

@@ -432,7 +432,7 @@ pub(crate) fn racks(s: &mut State, d: &Durations, req: &Req, kind: &str) -> R {
         ("GET", Some("describe_power_types")) if kind == "rackcontrollers" => {
             let list: Vec<Value> = super::defaults::POWER_TYPES
                 .iter()
-                .map(|n| json!({ "driver_type": "power", "name": n, "description": n, "fields": [], "missing_packages": [], "queryable": *n != "manual" }))
+                .map(|n| json!({ "driver_type": "power", "name": n, "description": n, "fields": [], "missing_packages": [], "chassis": false, "can_probe": false, "queryable": *n != "manual" }))
                 .collect();
             Ok(json_ok(&json!(list)))
         }

@@ -475,7 +475,50 @@ fn create(s: &mut State, d: &Durations, req: &Req) -> R {
     if commission {
         progress::commission(s, d, &id, &req.user, true, false);
     }
+    if req.user.is_empty() {
+        return enlisted(s, &id);
+    }
     rendered(s, &id)
+}
+
+/// What `allocate` answers.
+pub(crate) fn allocated(s: &State, id: &str) -> R {
+    let m = s.machine(id).ok_or_else(|| missing("Machine"))?;
+    let mut value = render::machine(s, m);
+    value["constraints_by_type"] = json!({});
+    Ok(json_ok(&value))
+}
+
+/// What a machine that tells of itself is shown.
+fn enlisted(s: &State, id: &str) -> R {
+    let m = s.machine(id).ok_or_else(|| missing("Machine"))?;
+    let whole = render::machine(s, m);
+    let mut shown = Map::new();
+    for key in [
+        "status_action",
+        "status",
+        "hostname",
+        "fqdn",
+        "system_id",
+        "architecture",
+        "power_type",
+        "node_type",
+        "status_message",
+        "domain",
+        "status_name",
+        "power_state",
+        "zone",
+        "resource_uri",
+    ] {
+        let mut value = whole[key].clone();
+        if matches!(key, "domain" | "zone")
+            && let Some(o) = value.as_object_mut()
+        {
+            o.remove("resource_uri");
+        }
+        shown.insert(key.into(), value);
+    }
+    Ok(json_ok(&Value::Object(shown)))
 }
 
 pub(crate) fn rendered(s: &State, id: &str) -> R {
@@ -887,18 +930,22 @@ fn deploy(s: &mut State, d: &Durations, req: &Req, m: &Machine) -> R {
     {
         agent.clone_into(&mut x.agent_name);
     }
-    match progress::deploy(
-        s,
-        d,
-        id,
-        &req.user,
-        progress::Deployment {
-            series,
-            kernel,
-            user_data,
-        },
-    ) {
-        Ok(()) => rendered(s, id),
+    let wish = progress::Deployment {
+        series,
+        kernel,
+        user_data,
+    };
+    match progress::deploy(s, d, id, &req.user, wish) {
+        Ok(()) => {
+            // The answer goes out before the addresses are taken.
+            let mut shown = s.machine(id).cloned().ok_or_else(|| missing("Machine"))?;
+            for link in shown.interfaces.iter_mut().flat_map(|i| &mut i.links) {
+                if link.mode == "auto" {
+                    link.ip = None;
+                }
+            }
+            Ok(json_ok(&render::machine(s, &shown)))
+        }
         Err(cidr) => Err(text(
             503,
             format!("No more IPs available in subnet: {cidr}."),

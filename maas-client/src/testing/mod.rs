@@ -776,6 +776,20 @@ impl FakeRegion {
         found
     }
 
+    /// For so long every power action on a machine is refused with 503 "another action is already in
+    /// progress"; no time ends it. False when there is none of that id.
+    pub fn set_power_busy(&self, system_id: &str, lasts: Duration) -> bool {
+        let mut s = self.shared.lock();
+        let until = s.now + lasts;
+        let found = s
+            .machine_mut(system_id)
+            .map(|m| m.power_busy_until = until)
+            .is_some();
+        drop(s);
+        self.shared.changed();
+        found
+    }
+
     /// Connects the rack to its region, or cuts it off.
     pub fn set_rack_connected(&self, connected: bool) {
         self.shared.lock().rack.connected = connected;

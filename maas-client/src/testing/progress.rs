@@ -144,6 +144,15 @@ pub(crate) fn add_machine(s: &mut State, spec: &MachineSpec, enlisted: bool) -> 
         ..Machine::default()
     });
     s.count("machine");
+    // A BMC and a VM host's connection are one kind of thing to MAAS, and share their numbers.
+    let by_hand = s
+        .machines
+        .iter()
+        .filter(|m| m.power_type == "manual")
+        .count();
+    if spec.power_type == "ipmi" || (spec.power_type == "manual" && by_hand == 1) {
+        s.next_id("bmc");
+    }
     if enlisted {
         s.event(&system_id, "INFO", "Enlisting", "");
         s.event(&system_id, "INFO", "New", "");

@@ -319,6 +319,15 @@ pub(crate) fn block_devices(m: &Machine) -> Vec<Value> {
         .collect()
 }
 
+/// The same as their own list has them.
+pub(crate) fn listed_block_devices(m: &Machine) -> Vec<Value> {
+    let mut all = block_devices(m);
+    for device in all.iter_mut().filter_map(Value::as_object_mut) {
+        device.remove("firmware_version");
+    }
+    all
+}
+
 /// A UUID made of a number, the same in every run.
 pub(crate) fn uuid(n: u64) -> String {
     let h = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -607,9 +616,14 @@ pub(crate) fn controller(s: &State, kind: &str) -> Value {
         "testing_status": -1, "power_state": "unknown", "zone": named_zone(s, "default"),
         "resource_uri": format!("/MAAS/api/2.0/{kind}/{}/", r.system_id),
     });
-    for kind in ["other", "interface", "storage", "cpu", "network", "memory"] {
-        value[format!("{kind}_test_status")] = json!(-1);
-        value[format!("{kind}_test_status_name")] = json!("Unknown");
+    for part in ["other", "interface", "storage", "cpu", "network", "memory"] {
+        value[format!("{part}_test_status")] = json!(-1);
+        value[format!("{part}_test_status_name")] = json!("Unknown");
+    }
+    if kind == "regioncontrollers"
+        && let Some(o) = value.as_object_mut()
+    {
+        o.remove("service_set");
     }
     value
 }
@@ -720,5 +734,6 @@ pub(crate) fn results(s: &State, r: &ResultSet) -> Value {
     json!({
         "type_name": name, "status": r.status, "ended": ended, "type": r.kind, "system_id": r.node, "runtime": "0:00:01",
         "last_ping": ended, "id": r.id, "started": started, "status_name": script_status(r.status), "results": scripts,
+        "resource_uri": format!("/MAAS/api/2.0/nodes/{}/results/{}/", r.node, r.id),
     })
 }

@@ -197,6 +197,7 @@ async fn handle(shared: &Arc<Shared>, parts: &http::request::Parts, body: Bytes)
             req.superuser = superuser;
         }
         Ok(None) if req.segments.len() == 1 && req.segments[0] == "version" => {}
+        Ok(None) if anonymous(&req) => {}
         Ok(None) => return plain(401, "Forbidden"),
         Err(reply) => return reply,
     }
@@ -205,6 +206,14 @@ async fn handle(shared: &Arc<Shared>, parts: &http::request::Parts, body: Bytes)
         Err(reply) if reply.status == 404 && reply.body.is_empty() => unknown(),
         Err(reply) => reply,
     }
+}
+
+/// What needs no key: a machine tells of itself before anybody knows it.
+fn anonymous(req: &Req) -> bool {
+    let (machines, op) = (req.segments == ["machines"], req.op.as_deref());
+    machines
+        && ((req.method == Method::GET && op == Some("is_registered"))
+            || (req.method == Method::POST && op.is_none()))
 }
 
 /// What lies beside the API: the login pages, the old API, the root.
@@ -279,7 +288,7 @@ async fn route(shared: &Arc<Shared>, req: &Req) -> R {
                 return Err(text(500, "'dict' object has no attribute 'lists'"));
             }
             let id = allocate::allocate(shared, &req.form, &req.user).await?;
-            return machines::rendered(&shared.lock(), &id);
+            return machines::allocated(&shared.lock(), &id);
         }
         ["machines", id]
             if req.op.as_deref() == Some("query_power_state") && req.method == Method::GET =>
@@ -345,6 +354,16 @@ async fn route(shared: &Arc<Shared>, req: &Req) -> R {
             [kind @ ("rackcontrollers" | "regioncontrollers"), id] => {
                 boot::rack(s, &d, req, id, kind)
             }
+            ["nodes" | "machines", id] if req.op.as_deref() == Some("details") && req.method == Method::GET => match s.machine(id) {
+                // BSON of two empty binaries, `lshw` and `lldp`.
+                Some(_) => Ok(Reply {
+                    status: 200,
+                    content_type: "application/bson",
+                    headers: Vec::new(),
+                    body: Bytes::from_static(b"\x1d\x00\x00\x00\x05lldp\x00\x00\x00\x00\x00\x00\x05lshw\x00\x00\x00\x00\x00\x00\x00"),
+                }),
+                None => Err(super::reply::missing("Node")),
+            },
             ["machines"] => machines::machines(s, &d, req, &mut removals),
             ["machines", id] => machines::machine(s, &d, req, id, &mut removals),
             ["nodes"] if req.method == Method::GET && req.op.is_none() => {
@@ -356,7 +375,7 @@ async fn route(shared: &Arc<Shared>, req: &Req) -> R {
             ["nodes", id, "interfaces", interface] => interfaces::interface(s, req, id, interface),
             ["nodes", id, "blockdevices"] if req.method == Method::GET => s
                 .machine(id)
-                .map(|m| json_ok(&json!(render::block_devices(m))))
+                .map(|m| json_ok(&json!(render::listed_block_devices(m))))
                 .ok_or_else(|| super::reply::missing("Node")),
             ["nodes", id, "results"] => results(s, req, id, None),
             ["nodes", id, "results", set] => results(s, req, id, Some(set)),
