@@ -40,6 +40,8 @@ mod projects;
 mod proxy;
 mod request;
 mod storage;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tls;
 mod types;
 mod websocket;

@@ -82,6 +82,11 @@ impl<'de> Deserialize<'de> for Scalar {
                 Ok(String::new())
             }
         }
+        // YAML has the text as it was written (`mode: 0755` is not 755), if it is asked for text;
+        // JSON's readers would refuse a boolean then. No format says which it is, but its name.
+        if std::any::type_name::<D>().contains("serde_saphyr") {
+            return String::deserialize(deserializer).map(Scalar);
+        }
         deserializer.deserialize_any(Visitor).map(Scalar)
     }
 }

@@ -1,0 +1,212 @@
+//! The shapes of LXD's answers.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+/// What a handler answers.
+pub(super) enum Reply {
+    /// 200 with content, and an ETag where the object has one.
+    Sync(Value, Option<String>),
+    /// 201 with a Location; the body says 200 and `null`.
+    Created(String),
+    /// 202 with an operation's id.
+    Async(String),
+    /// LXD's error document.
+    Error(u16, String),
+    /// Bytes with headers.
+    Raw(Vec<(&'static str, String)>, Bytes),
+    /// Not LXD's JSON.
+    Plain(u16, &'static str),
+    /// Answered when the operation ends, or after so many seconds (-1: never).
+    Wait(String, i64),
+    /// The stream of events.
+    Events {
+        kinds: Vec<String>,
+        project: Option<String>,
+    },
+    /// A socket of an exec.
+    ExecSocket { operation: String, fd: String },
+}
+
+impl Reply {
+    pub(super) fn ok(value: impl Serialize) -> Self {
+        Self::Sync(serde_json::to_value(value).unwrap_or_default(), None)
+    }
+
+    /// The `{}` that updates answer.
+    pub(super) fn empty() -> Self {
+        Self::Sync(json!({}), None)
+    }
+
+    pub(super) fn error(code: u16, message: impl Into<String>) -> Self {
+        Self::Error(code, message.into())
+    }
+
+    pub(super) fn not_found(what: &str) -> Self {
+        Self::Error(404, format!("{what} not found"))
+    }
+
+    pub(super) fn forbidden() -> Self {
+        Self::Error(403, "not authorized".into())
+    }
+}
+
+/// SHA-256 of the part of an object that can be written.
+pub(super) fn etag(writable: &Value) -> String {
+    hex::encode(Sha256::digest(writable.to_string()))
+}
+
+/// A request as the handlers see it.
+pub(super) struct Req {
+    pub(super) method: String,
+    /// The decoded path after `/1.0`.
+    pub(super) path: Vec<String>,
+    pub(super) query: BTreeMap<String, String>,
+    pub(super) headers: BTreeMap<String, String>,
+    pub(super) body: Bytes,
+    /// The client's certificate (DER) on HTTPS.
+    pub(super) certificate: Option<Vec<u8>>,
+    pub(super) local: bool,
+    pub(super) upgrade: bool,
+}
+
+impl Req {
+    pub(super) fn project(&self) -> String {
+        match self.query.get("project").map(String::as_str) {
+            None | Some("") => "default".into(),
+            Some(p) => p.to_owned(),
+        }
+    }
+
+    pub(super) fn recursion(&self) -> u8 {
+        self.query
+            .get("recursion")
+            .and_then(|r| r.parse().ok())
+            .unwrap_or(0)
+    }
+
+    pub(super) fn json(&self) -> Result<Value, Reply> {
+        if self.body.is_empty() {
+            return Err(Reply::error(400, "EOF"));
+        }
+        let value: Value = serde_json::from_slice(&self.body)
+            .map_err(|e| Reply::error(400, format!("invalid character: {e}")))?;
+        strings_only(&value)?;
+        Ok(value)
+    }
+
+    /// 412 unless the object still is what the caller read.
+    pub(super) fn matches(&self, tag: &str) -> Result<(), Reply> {
+        match self.headers.get("if-match") {
+            None => Ok(()),
+            Some(given) => {
+                let given = given.trim_matches('"');
+                if given == tag {
+                    Ok(())
+                } else {
+                    Err(Reply::error(
+                        412,
+                        format!("ETag doesn't match: {tag} vs {given}"),
+                    ))
+                }
+            }
+        }
+    }
+}
+
+/// `config` and `devices` hold strings, or Go's decoder refuses them.
+fn strings_only(body: &Value) -> Result<(), Reply> {
+    let kind = |v: &Value| match v {
+        Value::Bool(_) => Some("bool"),
+        Value::Number(_) => Some("number"),
+        Value::Array(_) => Some("array"),
+        Value::Object(_) => Some("object"),
+        _ => None,
+    };
+    let refuse = |what: &str, within: &str| {
+        Reply::error(
+            400,
+            format!("json: cannot unmarshal {what} into Go struct field .{within} of type string"),
+        )
+    };
+    for value in body["config"]
+        .as_object()
+        .into_iter()
+        .flat_map(|m| m.values())
+    {
+        if let Some(what) = kind(value) {
+            return Err(refuse(what, "config"));
+        }
+    }
+    for device in body["devices"]
+        .as_object()
+        .into_iter()
+        .flat_map(|m| m.values())
+    {
+        for value in device.as_object().into_iter().flat_map(|m| m.values()) {
+            if let Some(what) = kind(value) {
+                return Err(refuse(what, "devices"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A map of strings out of a body.
+pub(super) fn config_of(body: &Value) -> crate::Config {
+    strings(&body["config"])
+}
+
+pub(super) fn strings(value: &Value) -> crate::Config {
+    value
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(k, v)| (k.clone(), v.as_str().unwrap_or_default().to_owned()))
+        .collect()
+}
+
+pub(super) fn devices_of(body: &Value) -> crate::Devices {
+    body["devices"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(k, v)| (k.clone(), strings(v)))
+        .collect()
+}
+
+pub(super) fn text(body: &Value, key: &str) -> String {
+    body[key].as_str().unwrap_or_default().to_owned()
+}
+
+/// The keys of instances and profiles, by their beginnings.
+pub(super) fn check_instance_keys(config: &crate::Config) -> Result<(), Reply> {
+    const KNOWN: [&str; 13] = [
+        "user.",
+        "limits.",
+        "boot.",
+        "cloud-init.",
+        "environment.",
+        "image.",
+        "linux.",
+        "migration.",
+        "nvidia.",
+        "raw.",
+        "security.",
+        "snapshots.",
+        "volatile.",
+    ];
+    for key in config.keys() {
+        if !KNOWN.iter().any(|k| key.starts_with(k)) && key != "cluster.evacuate" {
+            return Err(Reply::error(
+                400,
+                format!("Unknown configuration key: {key}"),
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,293 @@
+//! `/1.0/images`.
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::answers::{Reply, Req, etag, strings, text};
+use super::jobs::{Job, fetched};
+use super::state::{AliasState, ImageState, World};
+
+impl World {
+    pub(super) fn images(&mut self, req: &Req) -> Result<Reply, Reply> {
+        let project = self.effective(&req.project(), "images");
+        if !self.state.projects.contains_key(&project) {
+            return Err(Reply::not_found("Project"));
+        }
+        let parts: Vec<&str> = req.path.iter().skip(1).map(String::as_str).collect();
+        match (req.method.as_str(), parts.as_slice()) {
+            ("GET", ["aliases"]) => {
+                let names = self.state.projects[&project].aliases.keys();
+                Ok(Reply::ok(
+                    names
+                        .map(|n| match req.recursion() {
+                            0 => json!(format!("/1.0/images/aliases/{n}")),
+                            _ => self.alias_json(&project, n).unwrap_or_default(),
+                        })
+                        .collect::<Vec<_>>(),
+                ))
+            }
+            ("POST", ["aliases"]) => self.create_alias(req, &project),
+            (_, ["aliases", rest @ ..]) => self.alias(req, &project, &rest.join("/")),
+            ("GET", []) => {
+                let prints = self.state.projects[&project].images.keys();
+                Ok(Reply::ok(
+                    prints
+                        .map(|f| match req.recursion() {
+                            0 => json!(format!("/1.0/images/{f}")),
+                            _ => self.image_json(&project, f).unwrap_or_default(),
+                        })
+                        .collect::<Vec<_>>(),
+                ))
+            }
+            ("POST", []) => self.post_image(req, &project),
+            (_, [print, rest @ ..]) => {
+                let fingerprint = self
+                    .find_image(&project, print)
+                    .ok_or_else(|| Reply::not_found("Image"))?;
+                match (req.method.as_str(), rest) {
+                    ("GET", []) => {
+                        let image = self.image_json(&project, &fingerprint).unwrap_or_default();
+                        let tag = etag(&json!([
+                            image["public"],
+                            image["auto_update"],
+                            image["properties"]
+                        ]));
+                        Ok(Reply::Sync(image, Some(tag)))
+                    }
+                    ("GET", ["export"]) => {
+                        let image = &self.state.projects[&project].images[&fingerprint];
+                        Ok(Reply::Raw(
+                            vec![("content-type", "application/octet-stream".into())],
+                            image.content.clone().into(),
+                        ))
+                    }
+                    ("DELETE", []) => {
+                        let path = format!("/1.0/images/{fingerprint}");
+                        let job = Job::DeleteImage(fingerprint);
+                        let lasts = std::time::Duration::ZERO;
+                        Ok(Reply::Async(self.start(
+                            &project,
+                            "Deleting image",
+                            &[("images", path)],
+                            lasts,
+                            job,
+                        )))
+                    }
+                    _ => Err(Reply::not_found("")),
+                }
+            }
+            _ => Err(Reply::not_found("")),
+        }
+    }
+
+    pub(super) fn find_image(&self, project: &str, prefix: &str) -> Option<String> {
+        let images = &self.state.projects.get(project)?.images;
+        images.keys().find(|f| f.starts_with(prefix)).cloned()
+    }
+
+    fn image_json(&self, project: &str, fingerprint: &str) -> Option<Value> {
+        let p = self.state.projects.get(project)?;
+        let image = p.images.get(fingerprint)?;
+        let aliases: Vec<Value> = p
+            .aliases
+            .iter()
+            .filter(|(_, a)| a.target == fingerprint)
+            .map(|(n, a)| json!({"name": n, "description": a.description}))
+            .collect();
+        let mut told = json!({
+            "auto_update": image.auto_update, "properties": image.properties,
+            "public": image.public, "expires_at": "1970-01-01T00:00:00Z", "profiles": ["default"],
+            "aliases": aliases, "architecture": "x86_64", "cached": image.cached,
+            "filename": image.filename, "fingerprint": fingerprint, "size": image.content.len(),
+            "type": image.kind, "created_at": image.created, "last_used_at": "0001-01-01T00:00:00Z",
+            "uploaded_at": image.created,
+        });
+        if let Some((server, protocol, alias)) = &image.source {
+            told["update_source"] = json!({
+                "alias": alias, "certificate": "", "protocol": protocol, "server": server,
+                "image_type": "container",
+            });
+        }
+        Some(told)
+    }
+
+    fn post_image(&mut self, req: &Req, project: &str) -> Result<Reply, Reply> {
+        let is_json = req
+            .headers
+            .get("content-type")
+            .is_some_and(|t| t.starts_with("application/json"));
+        let created = self.timestamp();
+        if is_json {
+            let body = req.json()?;
+            let source = &body["source"];
+            if source["type"] != "image" {
+                return Err(Reply::error(400, "Invalid images JSON"));
+            }
+            let aliases: Vec<(String, String)> = body["aliases"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|a| (text(a, "name"), text(a, "description")))
+                .collect();
+            let lasts = self.durations.image_download;
+            let (server, protocol, alias) = (
+                text(source, "server"),
+                text(source, "protocol"),
+                text(source, "alias"),
+            );
+            let job = match fetched(&server, &protocol, &alias, created) {
+                Ok((fingerprint, mut image)) => {
+                    image.public = body["public"].as_bool().unwrap_or(false);
+                    image.auto_update = body["auto_update"].as_bool().unwrap_or(false);
+                    Job::AddImage {
+                        fingerprint,
+                        image: Box::new(image),
+                        aliases,
+                    }
+                }
+                Err(why) => {
+                    let op = self.start(project, "Downloading image", &[], lasts, Job::Nothing);
+                    self.finish(&op, Err(why));
+                    return Ok(Reply::Async(op));
+                }
+            };
+            return Ok(Reply::Async(self.start(
+                project,
+                "Downloading image",
+                &[],
+                lasts,
+                job,
+            )));
+        }
+        let fingerprint = hex::encode(Sha256::digest(&req.body));
+        let mut properties = crate::Config::new();
+        if let Some(given) = req.headers.get("x-lxd-properties") {
+            for (k, v) in url::form_urlencoded::parse(given.as_bytes()) {
+                properties.insert(k.into_owned(), v.into_owned());
+            }
+        }
+        let image = ImageState {
+            content: req.body.to_vec(),
+            kind: "container".into(),
+            properties,
+            public: req
+                .headers
+                .get("x-lxd-public")
+                .is_some_and(|p| p == "true" || p == "1"),
+            filename: req
+                .headers
+                .get("x-lxd-filename")
+                .cloned()
+                .unwrap_or_default(),
+            created,
+            ..ImageState::default()
+        };
+        let lasts = self.durations.image_import;
+        if req.body.is_empty() || !holds_metadata(&req.body) {
+            let op = self.start(project, "Downloading image", &[], lasts, Job::Nothing);
+            self.finish(&op, Err("Metadata tarball is missing metadata.yaml".into()));
+            return Ok(Reply::Async(op));
+        }
+        let job = Job::AddImage {
+            fingerprint,
+            image: Box::new(image),
+            aliases: Vec::new(),
+        };
+        Ok(Reply::Async(self.start(
+            project,
+            "Downloading image",
+            &[],
+            lasts,
+            job,
+        )))
+    }
+
+    fn alias_json(&self, project: &str, name: &str) -> Option<Value> {
+        let alias = self.state.projects.get(project)?.aliases.get(name)?;
+        Some(json!({
+            "description": alias.description, "target": alias.target, "name": name,
+            "type": "container",
+        }))
+    }
+
+    fn create_alias(&mut self, req: &Req, project: &str) -> Result<Reply, Reply> {
+        let body = req.json()?;
+        let (name, target) = (text(&body, "name"), text(&body, "target"));
+        if name.is_empty() || target.is_empty() {
+            return Err(Reply::error(400, "name and target are required"));
+        }
+        if self.state.projects[project].aliases.contains_key(&name) {
+            return Err(Reply::error(
+                409,
+                format!("Alias \"{name}\" already exists"),
+            ));
+        }
+        let target = self
+            .find_image(project, &target)
+            .ok_or_else(|| Reply::not_found("Image"))?;
+        let alias = AliasState {
+            description: text(&body, "description"),
+            target,
+        };
+        if let Some(p) = self.state.projects.get_mut(project) {
+            p.aliases.insert(name.clone(), alias);
+        }
+        self.count("image-alias", &name);
+        let path = format!("/1.0/images/aliases/{name}");
+        self.lifecycle(project, "image-alias-created", &path, json!({}));
+        Ok(Reply::Created(path))
+    }
+
+    fn alias(&mut self, req: &Req, project: &str, name: &str) -> Result<Reply, Reply> {
+        let told = self
+            .alias_json(project, name)
+            .ok_or_else(|| Reply::not_found("Image alias"))?;
+        let tag = etag(&json!([told["description"], told["target"]]));
+        match req.method.as_str() {
+            "GET" => Ok(Reply::Sync(told, Some(tag))),
+            "DELETE" => {
+                if let Some(p) = self.state.projects.get_mut(project) {
+                    p.aliases.remove(name);
+                }
+                self.dirty = true;
+                Ok(Reply::empty())
+            }
+            "PUT" | "PATCH" => {
+                req.matches(&tag)?;
+                let body = req.json()?;
+                let fields = strings(&body);
+                if let Some(a) = self
+                    .state
+                    .projects
+                    .get_mut(project)
+                    .and_then(|p| p.aliases.get_mut(name))
+                {
+                    if let Some(target) = fields.get("target") {
+                        a.target.clone_from(target);
+                    }
+                    if let Some(description) = fields.get("description") {
+                        a.description.clone_from(description);
+                    }
+                }
+                self.dirty = true;
+                Ok(Reply::empty())
+            }
+            _ => Err(Reply::not_found("")),
+        }
+    }
+}
+
+/// A plain tar has its members' names in clear; a compressed one is believed.
+fn holds_metadata(upload: &[u8]) -> bool {
+    const COMPRESSED: [&[u8]; 5] = [
+        b"\x1f\x8b",
+        b"\xfd7zXZ",
+        b"\x28\xb5\x2f\xfd",
+        b"BZh",
+        b"hsqs",
+    ];
+    if COMPRESSED.iter().any(|magic| upload.starts_with(magic)) {
+        return true;
+    }
+    upload.get(257..262) == Some(b"ustar") && upload.windows(13).any(|w| w == b"metadata.yaml")
+}

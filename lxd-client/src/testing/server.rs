@@ -1,0 +1,716 @@
+//! The sockets, and what goes on between a request and its answer.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use rustls::DistinguishedName;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::broadcast;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::{Message, protocol::Role};
+
+use super::answers::{Reply, Req};
+use super::exec::Pending;
+use super::state::{Note, ProfileState, ProjectState, State, World};
+use super::{Builder, Changed, Clock, Fake, Handle, InstanceWorld, Phase, Tap, Verdict};
+use crate::{Error, Fingerprint, Result};
+
+type Told = (&'static str, String, Arc<str>);
+
+/// What all connections share.
+pub(super) struct Core {
+    world: Mutex<World>,
+    hook: Mutex<Option<Arc<dyn InstanceWorld>>>,
+    execs: Mutex<HashMap<String, Pending>>,
+    clock: Clock,
+    tap: Option<Tap>,
+    changed: Option<Changed>,
+    events: broadcast::Sender<Told>,
+    /// Held by whoever tells what has happened, so that it is told in order.
+    telling: tokio::sync::Mutex<()>,
+    listen: SocketAddr,
+    listener: Mutex<Option<(SocketAddr, tokio::task::JoinHandle<()>)>>,
+    tls: Arc<rustls::ServerConfig>,
+    pub(super) fingerprint: Fingerprint,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn cannot(what: &str, e: impl std::fmt::Display) -> Error {
+    Error::invalid(format!("starting the fake LXD: {what}"), e.to_string())
+}
+
+pub(super) async fn start(b: Builder) -> Result<Fake> {
+    let mut state = match b.state {
+        Some(value) => {
+            serde_json::from_value::<State>(value).map_err(|e| cannot("its state", e))?
+        }
+        None => State::default(),
+    };
+    if state.certificate_pem.is_empty() {
+        make_certificate(&mut state, &b.machine.name)?;
+        let now = jiff::Timestamp::now().as_millisecond();
+        let passed = i64::try_from((b.clock)().as_millis()).unwrap_or(0);
+        state.epoch_ms = now - passed;
+        state.projects.insert("default".into(), first_project());
+    }
+    let der = CertificateDer::from_pem_slice(state.certificate_pem.as_bytes())
+        .map_err(|e| cannot("its certificate", e))?;
+    let key = PrivateKeyDer::from_pem_slice(state.key_pem.as_bytes())
+        .map_err(|e| cannot("its key", e))?;
+    let fingerprint = Fingerprint::of_der(&der);
+    let tls = server_config(der, key)?;
+
+    let (socket, made) = match b.socket {
+        Some(path) => (path, None),
+        None => {
+            let dir = std::env::temp_dir().join(format!("lxd-{}", super::state::random_hex(6)));
+            std::fs::create_dir_all(&dir).map_err(|e| cannot("its folder", e))?;
+            (dir.join("unix.socket"), Some(dir))
+        }
+    };
+    let _ = std::fs::remove_file(&socket);
+    let unix = UnixListener::bind(&socket).map_err(|e| cannot("its unix socket", e))?;
+
+    let world = World {
+        state,
+        machine: b.machine,
+        durations: b.durations,
+        version: b.version,
+        without: b.without.into_iter().collect::<BTreeSet<_>>(),
+        advertised: b.advertised,
+        listening: None,
+        fingerprint: fingerprint.as_str().to_owned(),
+        disorder: b.disorder,
+        now: (b.clock)(),
+        dirty: false,
+        notes: Vec::new(),
+        ended: BTreeMap::new(),
+    };
+    let core = Arc::new(Core {
+        world: Mutex::new(world),
+        hook: Mutex::new(b.world),
+        execs: Mutex::default(),
+        clock: b.clock,
+        tap: b.tap,
+        changed: b.changed,
+        events: broadcast::channel(4096).0,
+        telling: tokio::sync::Mutex::new(()),
+        listen: b.https,
+        listener: Mutex::new(None),
+        tls: Arc::new(tls),
+        fingerprint,
+    });
+    core.listen().await;
+    core.settle().await;
+    let tasks = vec![
+        tokio::spawn(accept_unix(core.clone(), unix)),
+        tokio::spawn(keep_ticking(core.clone())),
+    ];
+    Ok(fake(core, socket, made, tasks))
+}
+
+fn fake(
+    core: Arc<Core>,
+    socket: PathBuf,
+    made: Option<PathBuf>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+) -> Fake {
+    Fake {
+        handle: Handle { core },
+        socket,
+        made,
+        tasks,
+    }
+}
+
+fn first_project() -> ProjectState {
+    let config = [
+        "images",
+        "networks",
+        "profiles",
+        "storage.buckets",
+        "storage.volumes",
+    ]
+    .map(|f| (format!("features.{f}"), "true".to_owned()))
+    .into();
+    let profile = ProfileState {
+        description: "Default LXD profile".into(),
+        ..ProfileState::default()
+    };
+    ProjectState {
+        config,
+        description: "Default LXD project".into(),
+        profiles: [("default".to_owned(), profile)].into(),
+        ..ProjectState::default()
+    }
+}
+
+fn make_certificate(state: &mut State, name: &str) -> Result<()> {
+    let failed = |e: rcgen::Error| cannot("its certificate", e);
+    let key = rcgen::KeyPair::generate().map_err(failed)?;
+    let names = vec![name.to_owned(), "127.0.0.1".into(), "::1".into()];
+    let params = rcgen::CertificateParams::new(names).map_err(failed)?;
+    let certificate = params.self_signed(&key).map_err(failed)?;
+    state.certificate_pem = certificate.pem();
+    state.key_pem = key.serialize_pem();
+    Ok(())
+}
+
+fn server_config(
+    der: CertificateDer<'static>,
+    key: PrivateKeyDer<'static>,
+) -> Result<rustls::ServerConfig> {
+    let provider = crate::tls::provider();
+    let mut config = rustls::ServerConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(|e| cannot("TLS", e))?
+        .with_client_cert_verifier(Arc::new(AnyClient(provider)))
+        .with_single_cert(vec![der], key)
+        .map_err(|e| cannot("TLS", e))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// Takes any client's certificate: whether it is trusted is said by the requests' answers.
+#[derive(Debug)]
+struct AnyClient(Arc<rustls::crypto::CryptoProvider>);
+
+impl ClientCertVerifier for AnyClient {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> std::result::Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &rustls::DigitallySignedStruct,
+    ) -> std::result::Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
+    }
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &rustls::DigitallySignedStruct,
+    ) -> std::result::Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
+    }
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// What is due happens although nobody asks: events are pushed.
+async fn keep_ticking(core: Arc<Core>) {
+    let mut every = tokio::time::interval(Duration::from_millis(10));
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        core.tick().await;
+    }
+}
+
+async fn accept_unix(core: Arc<Core>, listener: UnixListener) {
+    let mut connections = tokio::task::JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        while connections.try_join_next().is_some() {}
+        connections.spawn(serve(core.clone(), TokioIo::new(stream), true, None));
+    }
+}
+
+async fn accept_tls(core: Arc<Core>, listener: TcpListener) {
+    let acceptor = tokio_rustls::TlsAcceptor::from(core.tls.clone());
+    let mut connections = tokio::task::JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        while connections.try_join_next().is_some() {}
+        let (core, acceptor) = (core.clone(), acceptor.clone());
+        connections.spawn(async move {
+            let handshake = tokio::time::timeout(Duration::from_secs(10), acceptor.accept(stream));
+            if let Ok(Ok(stream)) = handshake.await {
+                let certificate = stream
+                    .get_ref()
+                    .1
+                    .peer_certificates()
+                    .and_then(|c| c.first())
+                    .map(|c| c.to_vec());
+                serve(core, TokioIo::new(stream), false, certificate).await;
+            }
+        });
+    }
+}
+
+async fn serve<S>(core: Arc<Core>, io: TokioIo<S>, local: bool, certificate: Option<Vec<u8>>)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
+{
+    let service = service_fn(move |request| {
+        let (core, certificate) = (core.clone(), certificate.clone());
+        async move { core.respond(request, local, certificate).await }
+    });
+    let _ = hyper::server::conn::http1::Builder::new()
+        .serve_connection(io, service)
+        .with_upgrades()
+        .await;
+}
+
+/// Cuts the connection.
+#[derive(Debug)]
+struct Cut;
+impl std::fmt::Display for Cut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("cut")
+    }
+}
+impl std::error::Error for Cut {}
+
+type Answered = Response<Full<Bytes>>;
+
+impl Core {
+    pub(super) fn with<T>(&self, f: impl FnOnce(&mut World) -> T) -> T {
+        f(&mut lock(&self.world))
+    }
+
+    pub(super) fn execs(&self) -> MutexGuard<'_, HashMap<String, Pending>> {
+        lock(&self.execs)
+    }
+
+    pub(super) fn hook(&self) -> Option<Arc<dyn InstanceWorld>> {
+        lock(&self.hook).clone()
+    }
+
+    pub(super) fn set_world(&self, world: Arc<dyn InstanceWorld>) {
+        *lock(&self.hook) = Some(world);
+    }
+
+    pub(super) fn https_addr(&self) -> Option<SocketAddr> {
+        lock(&self.listener).as_ref().map(|(a, _)| *a)
+    }
+
+    pub(super) fn stop(&self) {
+        if let Some((_, task)) = lock(&self.listener).take() {
+            task.abort();
+        }
+        *lock(&self.hook) = None;
+        self.execs().clear();
+    }
+
+    /// Has the state kept, if it was changed.
+    pub(super) fn saved(&self) {
+        let dirty = self.with(|w| std::mem::take(&mut w.dirty));
+        if dirty && let Some(changed) = &self.changed {
+            changed();
+        }
+    }
+
+    /// Runs what is due and tells what has happened.
+    pub(super) async fn tick(&self) {
+        let now = (self.clock)();
+        self.with(|w| {
+            w.now = w.now.max(now);
+            w.run_due();
+        });
+        self.settle().await;
+    }
+
+    /// Tells what has happened, keeps the state, listens where it should.
+    pub(super) async fn settle(&self) {
+        // Whoever holds it tells everything; and the world may ask us something meanwhile.
+        if let Ok(_telling) = self.telling.try_lock() {
+            loop {
+                let notes = self.with(|w| std::mem::take(&mut w.notes));
+                if notes.is_empty() {
+                    break;
+                }
+                for note in notes {
+                    match note {
+                        Note::Event {
+                            kind,
+                            project,
+                            text,
+                        } => {
+                            let _ = self.events.send((kind, project, text.into()));
+                        }
+                        Note::Instance(view) => {
+                            if let Some(hook) = self.hook() {
+                                hook.changed(view).await;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        self.saved();
+    }
+
+    /// Opens or closes the HTTPS port as `core.https_address` says.
+    /// (Boxed: a connection's answer may open the port that more connections come by.)
+    fn listen(self: &Arc<Self>) -> futures_util::future::BoxFuture<'_, ()> {
+        Box::pin(self.open_or_close())
+    }
+
+    async fn open_or_close(self: &Arc<Self>) {
+        let wanted = self.with(|w| w.state.config.contains_key("core.https_address"));
+        let stands = lock(&self.listener).is_some();
+        if wanted == stands {
+            return;
+        }
+        if !wanted {
+            if let Some((_, task)) = lock(&self.listener).take() {
+                task.abort();
+            }
+            self.with(|w| w.listening = None);
+            return;
+        }
+        let Ok(listener) = TcpListener::bind(self.listen).await else {
+            return;
+        };
+        let Ok(address) = listener.local_addr() else {
+            return;
+        };
+        let task = tokio::spawn(accept_tls(self.clone(), listener));
+        self.with(|w| w.listening = Some(address));
+        *lock(&self.listener) = Some((address, task));
+    }
+
+    async fn respond(
+        self: Arc<Self>,
+        mut request: Request<Incoming>,
+        local: bool,
+        certificate: Option<Vec<u8>>,
+    ) -> std::result::Result<Answered, Cut> {
+        let upgrade = request
+            .headers()
+            .get(header::UPGRADE)
+            .is_some_and(|u| u.as_bytes().eq_ignore_ascii_case(b"websocket"));
+        let on_upgrade = upgrade.then(|| hyper::upgrade::on(&mut request));
+        let key = request.headers().get(header::SEC_WEBSOCKET_KEY).cloned();
+        let (parts, body) = request.into_parts();
+        let label = format!("{} {}", parts.method, parts.uri.path());
+        let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
+        let req = understand(&parts, body, local, certificate, upgrade);
+        if let Some(answer) = self.ask_tap(Phase::Before, &label).await? {
+            return Ok(answer);
+        }
+        self.tick().await;
+        let reply = self.with(|w| {
+            let reply = match &req {
+                Some(req) => w.handle(req),
+                None => Reply::error(404, "not found"),
+            };
+            // An operation is told as it starts, even if it is over in the next instant.
+            match reply {
+                Reply::Async(id) => {
+                    let told = w.operation_json(&id).unwrap_or_default();
+                    Ready::Answer(accepted(&id, told))
+                }
+                other => Ready::Later(other),
+            }
+        });
+        self.listen().await;
+        self.settle().await;
+        let answer = match reply {
+            Ready::Answer(answer) => answer,
+            Ready::Later(Reply::Wait(id, timeout)) => self.wait(&id, timeout).await,
+            Ready::Later(Reply::Events { kinds, project }) => {
+                // Listened to from before the answer, so that nothing falls between.
+                let events = self.events.subscribe();
+                self.upgrade(on_upgrade, key, move |_, socket| {
+                    tell_events(events, socket, kinds, project)
+                })
+            }
+            Ready::Later(Reply::ExecSocket { operation, fd }) => {
+                self.upgrade(on_upgrade, key, move |core, socket| {
+                    core.exec_socket(operation, fd, socket)
+                })
+            }
+            Ready::Later(reply) => plain(reply),
+        };
+        if let Some(answer) = self.ask_tap(Phase::After, &label).await? {
+            return Ok(answer);
+        }
+        Ok(answer)
+    }
+
+    async fn ask_tap(
+        &self,
+        phase: Phase,
+        label: &str,
+    ) -> std::result::Result<Option<Answered>, Cut> {
+        let Some(tap) = &self.tap else {
+            return Ok(None);
+        };
+        match tap(phase, label).await {
+            Verdict::Continue => Ok(None),
+            Verdict::Drop => Err(Cut),
+            Verdict::Answer(status, headers, body) => {
+                let mut answer = Response::new(Full::new(body.into()));
+                *answer.status_mut() =
+                    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                for (name, value) in headers {
+                    if let (Ok(name), Ok(value)) = (
+                        header::HeaderName::try_from(name),
+                        HeaderValue::try_from(value),
+                    ) {
+                        answer.headers_mut().insert(name, value);
+                    }
+                }
+                Ok(Some(answer))
+            }
+        }
+    }
+
+    async fn wait(&self, id: &str, timeout: i64) -> Answered {
+        let until = u64::try_from(timeout)
+            .ok()
+            .map(|s| tokio::time::Instant::now() + Duration::from_secs(s));
+        loop {
+            self.tick().await;
+            let running = self.with(|w| w.is_running(id));
+            let over = until.is_some_and(|u| tokio::time::Instant::now() >= u);
+            if running != Some(true) || over {
+                // What it led to has been told by the time the answer goes out.
+                drop(self.telling.lock().await);
+                let told = self.with(|w| w.operation_json(id));
+                return plain(match told {
+                    Some(told) => Reply::Sync(told, None),
+                    None => Reply::not_found("Operation"),
+                });
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    fn upgrade<F, Fut>(
+        self: &Arc<Self>,
+        on_upgrade: Option<hyper::upgrade::OnUpgrade>,
+        key: Option<HeaderValue>,
+        then: F,
+    ) -> Answered
+    where
+        F: FnOnce(Arc<Self>, super::exec::Ws) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let (Some(on_upgrade), Some(key)) = (on_upgrade, key) else {
+            return plain(Reply::Plain(400, "Bad Request\n"));
+        };
+        let core = self.clone();
+        tokio::spawn(async move {
+            if let Ok(upgraded) = on_upgrade.await {
+                let io = TokioIo::new(upgraded);
+                let socket = WebSocketStream::from_raw_socket(io, Role::Server, None).await;
+                then(core, socket).await;
+            }
+        });
+        let mut answer = Response::new(Full::new(Bytes::new()));
+        *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        let headers = answer.headers_mut();
+        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        if let Ok(accept) = HeaderValue::from_str(&derive_accept_key(key.as_bytes())) {
+            headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+        }
+        answer
+    }
+}
+
+enum Ready {
+    Answer(Answered),
+    Later(Reply),
+}
+
+fn understand(
+    parts: &http::request::Parts,
+    body: Bytes,
+    local: bool,
+    certificate: Option<Vec<u8>>,
+    upgrade: bool,
+) -> Option<Req> {
+    let rest = parts.uri.path().strip_prefix("/1.0")?;
+    if !rest.is_empty() && !rest.starts_with('/') {
+        return None;
+    }
+    let path = rest
+        .split('/')
+        .filter(|s| !s.is_empty())
+        .map(unescape)
+        .collect();
+    let query = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
+        .map(|(k, v)| (k.into_owned(), v.into_owned()))
+        .collect();
+    let headers = parts
+        .headers
+        .iter()
+        .filter_map(|(k, v)| Some((k.as_str().to_owned(), v.to_str().ok()?.to_owned())))
+        .collect();
+    Some(Req {
+        method: parts.method.to_string(),
+        path,
+        query,
+        headers,
+        body,
+        certificate,
+        local,
+        upgrade,
+    })
+}
+
+/// `%41` to `A`.
+fn unescape(segment: &str) -> String {
+    let raw = segment.as_bytes();
+    let mut out = Vec::with_capacity(raw.len());
+    let mut at = 0;
+    while at < raw.len() {
+        let hex = (raw[at] == b'%')
+            .then(|| segment.get(at + 1..at + 3))
+            .flatten()
+            .and_then(|h| u8::from_str_radix(h, 16).ok());
+        match hex {
+            Some(byte) => {
+                out.push(byte);
+                at += 3;
+            }
+            None => {
+                out.push(raw[at]);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn document(status: u16, body: &Value, newline: bool) -> Answered {
+    let mut text = body.to_string();
+    text.push('\n');
+    if newline {
+        text.push('\n');
+    }
+    let mut answer = Response::new(Full::new(text.into()));
+    *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    answer.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    answer
+}
+
+fn put(answer: &mut Answered, name: header::HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        answer.headers_mut().insert(name, value);
+    }
+}
+
+fn accepted(id: &str, told: Value) -> Answered {
+    let path = format!("/1.0/operations/{id}");
+    let mut answer = document(
+        202,
+        &json!({
+            "type": "async", "status": "Operation created", "status_code": 100,
+            "operation": path, "error_code": 0, "error": "", "metadata": told,
+        }),
+        false,
+    );
+    put(&mut answer, header::LOCATION, &path);
+    answer
+}
+
+fn plain(reply: Reply) -> Answered {
+    let sync = |metadata: Value| {
+        json!({
+            "type": "sync", "status": "Success", "status_code": 200, "operation": "",
+            "error_code": 0, "error": "", "metadata": metadata,
+        })
+    };
+    match reply {
+        Reply::Sync(value, tag) => {
+            let mut answer = document(200, &sync(value), false);
+            if let Some(tag) = tag {
+                put(&mut answer, header::ETAG, &format!("\"{tag}\""));
+            }
+            answer
+        }
+        Reply::Created(location) => {
+            let mut answer = document(201, &sync(Value::Null), false);
+            put(&mut answer, header::LOCATION, &location);
+            answer
+        }
+        Reply::Error(code, message) => document(
+            code,
+            &json!({
+                "type": "error", "status": "", "status_code": 0, "operation": "",
+                "error_code": code, "error": message, "metadata": null,
+            }),
+            true,
+        ),
+        Reply::Raw(headers, body) => {
+            let mut answer = Response::new(Full::new(body));
+            for (name, value) in headers {
+                put(&mut answer, header::HeaderName::from_static(name), &value);
+            }
+            answer
+        }
+        Reply::Plain(code, text) => {
+            let mut answer = Response::new(Full::new(text.into()));
+            *answer.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_REQUEST);
+            answer
+        }
+        Reply::Async(_) | Reply::Wait(..) | Reply::Events { .. } | Reply::ExecSocket { .. } => {
+            document(500, &Value::Null, false)
+        }
+    }
+}
+
+async fn tell_events(
+    mut events: broadcast::Receiver<Told>,
+    mut socket: super::exec::Ws,
+    kinds: Vec<String>,
+    project: Option<String>,
+) {
+    loop {
+        tokio::select! {
+            told = events.recv() => match told {
+                Ok((kind, of, text)) => {
+                    let wanted = (kinds.is_empty() || kinds.iter().any(|k| k == kind))
+                        && project.as_ref().is_none_or(|p| *p == of);
+                    let text = text.as_ref().to_owned();
+                    if wanted && socket.send(Message::Text(text.into())).await.is_err() {
+                        return;
+                    }
+                }
+                // A listener that cannot keep up is cut, and has to read anew.
+                Err(_) => return,
+            },
+            message = socket.next() => if !matches!(message, Some(Ok(_))) { return },
+        }
+    }
+}

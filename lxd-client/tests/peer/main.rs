@@ -1,0 +1,11 @@
+//! The same bodies against the fake and, where there is one, a real LXD.
+//!
+//! The real one is found by `CLOUDBOOT_LXD_SOCKET` (and `CLOUDBOOT_LXD_URL`, its HTTPS address);
+//! `tests/peers/lxd-peer.sh start DIR` makes one from Debian's packages. With `CLOUDBOOT_PEERS=1`
+//! its absence is a failure.
+
+mod instances;
+mod objects;
+mod operations;
+mod stage;
+mod trust;

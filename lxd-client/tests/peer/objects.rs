@@ -1,0 +1,494 @@
+//! Server, projects, profiles, networks, pools, preseed: what exists, what does not, what changed.
+
+use lxd_client::{ErrorKind, Network, Preseed, Profile, Project, StoragePool, StorageVolume};
+
+use crate::stage::{POOL, Stage, bodies};
+
+bodies!(
+    tells_what_it_is,
+    refuses_duplicates,
+    tells_what_is_missing,
+    guards_writes_by_etag,
+    preseeds_twice,
+    preseeds_over_what_stands,
+    takes_a_failed_preseed_back,
+    keeps_volumes,
+    refuses_bad_values,
+);
+
+async fn tells_what_it_is(stage: Stage) {
+    let server = stage.lxd.server().await.unwrap();
+    assert!(server.is_trusted());
+    assert_eq!(server.environment.server_version, "5.0.2");
+    assert_eq!(server.environment.certificate_fingerprint.len(), 64);
+    for extension in ["projects", "virtual-machines", "custom_block_volumes"] {
+        assert!(server.has_extension(extension));
+    }
+    stage.lxd.require("a test", &["projects"]).await.unwrap();
+    let error = stage
+        .lxd
+        .require("a test", &["operation_wait"])
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::MissingExtension);
+    assert!(
+        error
+            .to_string()
+            .contains("operation_wait (in LXD 5.0.3 and later)"),
+        "{error}"
+    );
+    let resources = stage.lxd.resources().await.unwrap();
+    assert!(resources.cpu.total > 0 && resources.memory.total > 0);
+    let pool = stage.lxd.storage_pools().resources(POOL).await.unwrap();
+    assert!(pool.space.total > 0 && pool.space.free() <= pool.space.total);
+    assert!(
+        stage
+            .lxd
+            .networks()
+            .list()
+            .await
+            .unwrap()
+            .iter()
+            .any(|n| !n.managed)
+    );
+}
+
+async fn refuses_duplicates(stage: Stage) {
+    let lxd = &stage.lxd;
+    let project = Project::named(stage.name("p"));
+    let profile = Profile::named(stage.name("p"));
+    let network = Network::bridge("cbtdup0");
+    let pool = StoragePool::new(POOL, "dir");
+    let _ = lxd.projects().delete(&project.name).await;
+    let _ = lxd.profiles().delete(&profile.name).await;
+    let _ = lxd.networks().delete(&network.name).await;
+    lxd.projects()
+        .create(&project)
+        .await
+        .unwrap()
+        .wait()
+        .await
+        .unwrap();
+    lxd.profiles()
+        .create(&profile)
+        .await
+        .unwrap()
+        .wait()
+        .await
+        .unwrap();
+    lxd.networks()
+        .create(&network)
+        .await
+        .unwrap()
+        .wait()
+        .await
+        .unwrap();
+
+    // LXD 5.0.2 tells these in three different ways; all are conflicts here.
+    let error = lxd.projects().create(&project).await.unwrap_err();
+    assert!(
+        error.is_conflict() && error.status() == Some(409),
+        "{error}"
+    );
+    let error = lxd.profiles().create(&profile).await.unwrap_err();
+    assert!(
+        error.is_conflict() && error.status() == Some(500),
+        "{error}"
+    );
+    let error = lxd.networks().create(&network).await.unwrap_err();
+    assert!(
+        error.is_conflict() && error.status() == Some(400),
+        "{error}"
+    );
+    let error = lxd.storage_pools().create(&pool).await.unwrap_err();
+    assert!(
+        error.is_conflict() && error.status() == Some(409),
+        "{error}"
+    );
+
+    lxd.projects()
+        .delete(&project.name)
+        .await
+        .unwrap()
+        .wait()
+        .await
+        .unwrap();
+    lxd.profiles()
+        .delete(&profile.name)
+        .await
+        .unwrap()
+        .wait()
+        .await
+        .unwrap();
+    lxd.networks()
+        .delete(&network.name)
+        .await
+        .unwrap()
+        .wait()
+        .await
+        .unwrap();
+}
+
+async fn tells_what_is_missing(stage: Stage) {
+    let lxd = &stage.lxd;
+    let none = "cbt-there-is-none";
+    assert!(lxd.projects().get(none).await.unwrap_err().is_not_found());
+    assert!(lxd.profiles().get(none).await.unwrap_err().is_not_found());
+    assert!(lxd.networks().get(none).await.unwrap_err().is_not_found());
+    assert!(
+        lxd.storage_pools()
+            .get(none)
+            .await
+            .unwrap_err()
+            .is_not_found()
+    );
+    assert!(lxd.instances().get(none).await.unwrap_err().is_not_found());
+    assert!(lxd.images().get(none).await.unwrap_err().is_not_found());
+    assert!(lxd.images().alias(none).await.unwrap_err().is_not_found());
+    assert!(
+        lxd.profiles()
+            .delete(none)
+            .await
+            .unwrap_err()
+            .is_not_found()
+    );
+    assert!(
+        lxd.instances()
+            .delete(none)
+            .await
+            .unwrap_err()
+            .is_not_found()
+    );
+    assert!(
+        lxd.instances()
+            .start(none)
+            .await
+            .unwrap_err()
+            .is_not_found()
+    );
+    let error = lxd
+        .operations()
+        .get(&lxd_client::OperationId::new(none))
+        .await
+        .unwrap_err();
+    assert!(error.is_not_found());
+    let error = lxd
+        .get::<serde_json::Value>("/1.0/nothing-of-the-kind")
+        .await
+        .unwrap_err();
+    assert!(error.is_not_found());
+    // An unknown project has no instances; that is all one hears.
+    assert!(
+        lxd.project(none)
+            .instances()
+            .list()
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert!(
+        lxd.project(none)
+            .profiles()
+            .get("default")
+            .await
+            .unwrap_err()
+            .is_not_found()
+    );
+    assert!(lxd.operations().list().await.is_ok());
+}
+
+async fn guards_writes_by_etag(stage: Stage) {
+    let lxd = &stage.lxd;
+    let mut profile = Profile::named(stage.name("p"));
+    let _ = lxd.profiles().delete(&profile.name).await;
+    lxd.profiles()
+        .create(&profile)
+        .await
+        .unwrap()
+        .wait()
+        .await
+        .unwrap();
+    let read = lxd.profiles().get(&profile.name).await.unwrap();
+    let etag = read.etag().cloned().expect("profiles have ETags");
+    profile.config.insert("user.a".into(), "1".into());
+    lxd.profiles()
+        .update(&profile, Some(&etag))
+        .await
+        .unwrap()
+        .wait()
+        .await
+        .unwrap();
+    profile.config.insert("user.a".into(), "2".into());
+    let error = lxd
+        .profiles()
+        .update(&profile, Some(&etag))
+        .await
+        .unwrap_err();
+    assert!(
+        error.is_precondition_failed() && error.is_retryable(),
+        "{error}"
+    );
+    assert_eq!(
+        lxd.profiles().get(&profile.name).await.unwrap().config["user.a"],
+        "1"
+    );
+    lxd.profiles()
+        .delete(&profile.name)
+        .await
+        .unwrap()
+        .wait()
+        .await
+        .unwrap();
+    // Pools have none in 5.0.2.
+    assert!(
+        lxd.storage_pools()
+            .get(POOL)
+            .await
+            .unwrap()
+            .etag()
+            .is_none()
+    );
+}
+
+fn preseed(stage: &Stage, extra: &str) -> Preseed {
+    Preseed::from_yaml(&format!(
+        "config:\n  core.https_address: '[::]:8443'\n  core.trust_password: some_password\nnetworks:\n- name: cbtpre0\n  type: bridge\n  config:\n    ipv4.address: 10.98.7.1/24\n    ipv6.address: none\nstorage_pools:\n- config: {{}}\n  description: ''\n  name: cbt-pre\n  driver: dir\nprojects:\n- name: {0}\n  description: ours\nprofiles:\n- name: {0}\n  config:\n    limits.cpu: 2\n  devices:\n    eth0:\n      name: eth0\n      nictype: bridged\n      parent: br0\n      type: nic\n    root:\n      path: /\n      pool: cbt-pre\n      type: disk\n{extra}cluster: null\n",
+        stage.prefix
+    ))
+    .unwrap()
+}
+
+async fn forget(stage: &Stage) {
+    let lxd = &stage.lxd;
+    let _ = lxd.profiles().delete(&stage.prefix).await;
+    let _ = lxd.projects().delete(&stage.prefix).await;
+    let _ = lxd.networks().delete("cbtpre0").await;
+    let _ = lxd.storage_pools().delete("cbt-pre").await;
+    lxd.set_config([("core.https_address", ""), ("core.trust_password", "")])
+        .await
+        .unwrap();
+}
+
+async fn preseeds_twice(stage: Stage) {
+    forget(&stage).await;
+    let lxd = &stage.lxd;
+    let preseed = preseed(&stage, "");
+    let plan = lxd.plan_preseed(&preseed).await.unwrap();
+    let objects: Vec<&str> = plan.changes.iter().map(|c| c.object.as_str()).collect();
+    let (project, profile) = (
+        format!("project {}", stage.prefix),
+        format!("profile {}", stage.prefix),
+    );
+    assert_eq!(
+        objects,
+        [
+            "server configuration",
+            "storage pool cbt-pre",
+            "network cbtpre0",
+            &project,
+            &profile
+        ]
+    );
+    assert!(!plan.to_string().contains("some_password"), "{plan}");
+    assert!(
+        lxd.storage_pools()
+            .get("cbt-pre")
+            .await
+            .unwrap_err()
+            .is_not_found()
+    );
+
+    let done = lxd.apply_preseed(&preseed).await.unwrap();
+    assert_eq!(done.changes, plan.changes);
+    let plan = lxd.plan_preseed(&preseed).await.unwrap();
+    assert!(plan.is_empty(), "{plan}");
+    assert!(lxd.apply_preseed(&preseed).await.unwrap().is_empty());
+    let profile = lxd.profiles().get(&stage.prefix).await.unwrap();
+    assert_eq!(profile.devices["root"]["pool"], "cbt-pre");
+    assert_eq!(profile.config["limits.cpu"], "2");
+    let network = lxd.networks().get("cbtpre0").await.unwrap();
+    assert_eq!(network.config["ipv4.address"], "10.98.7.1/24");
+    let server = lxd.server().await.unwrap();
+    assert_eq!(server.config["core.trust_password"], "true");
+    forget(&stage).await;
+}
+
+async fn preseeds_over_what_stands(stage: Stage) {
+    forget(&stage).await;
+    let lxd = &stage.lxd;
+    // Made by hand before, with keys that the preseed does not name.
+    let pool = StoragePool::new("cbt-pre", "dir");
+    lxd.storage_pools()
+        .create(&pool)
+        .await
+        .unwrap()
+        .wait()
+        .await
+        .unwrap();
+    let mut profile = Profile::named(&stage.prefix);
+    profile.description = "by hand".into();
+    profile.config.insert("user.kept".into(), "yes".into());
+    profile.config.insert("limits.cpu".into(), "1".into());
+    lxd.profiles()
+        .create(&profile)
+        .await
+        .unwrap()
+        .wait()
+        .await
+        .unwrap();
+
+    let preseed = preseed(&stage, "");
+    let plan = lxd.plan_preseed(&preseed).await.unwrap();
+    let change = plan
+        .changes
+        .iter()
+        .find(|c| c.object.starts_with("profile"))
+        .unwrap();
+    assert!(!change.create);
+    assert!(
+        change
+            .differs
+            .contains(&"config.limits.cpu: 1 -> 2".to_owned()),
+        "{plan}"
+    );
+    lxd.apply_preseed(&preseed).await.unwrap();
+    let now = lxd.profiles().get(&stage.prefix).await.unwrap();
+    assert_eq!(now.config["user.kept"], "yes");
+    assert_eq!(now.config["limits.cpu"], "2");
+    assert_eq!(now.description, "by hand");
+
+    let other = Preseed::from_yaml("storage_pools: [{name: cbt-pre, driver: btrfs}]").unwrap();
+    let error = lxd.plan_preseed(&other).await.unwrap_err();
+    assert!(
+        error.is_conflict() && error.to_string().contains("\"dir\""),
+        "{error}"
+    );
+    forget(&stage).await;
+}
+
+async fn takes_a_failed_preseed_back(stage: Stage) {
+    forget(&stage).await;
+    let lxd = &stage.lxd;
+    let bad = preseed(&stage, "- name: cbt-bad\n  config:\n    no.such.key: '1'\n");
+    let error = lxd.apply_preseed(&bad).await.unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("profile cbt-bad") && text.contains("no.such.key"),
+        "{text}"
+    );
+    assert!(
+        lxd.storage_pools()
+            .get("cbt-pre")
+            .await
+            .unwrap_err()
+            .is_not_found()
+    );
+    assert!(
+        lxd.networks()
+            .get("cbtpre0")
+            .await
+            .unwrap_err()
+            .is_not_found()
+    );
+    assert!(
+        lxd.projects()
+            .get(&stage.prefix)
+            .await
+            .unwrap_err()
+            .is_not_found()
+    );
+    assert!(
+        lxd.profiles()
+            .get(&stage.prefix)
+            .await
+            .unwrap_err()
+            .is_not_found()
+    );
+    let server = lxd.server().await.unwrap();
+    assert!(
+        !server.config.contains_key("core.trust_password"),
+        "{:?}",
+        server.config
+    );
+    assert!(!server.config.contains_key("core.https_address"));
+}
+
+async fn keeps_volumes(stage: Stage) {
+    let pools = stage.lxd.storage_pools();
+    let volume = StorageVolume::custom(stage.name("v"));
+    let _ = pools.delete_volume(POOL, &volume.name).await;
+    pools
+        .create_volume(POOL, &volume)
+        .await
+        .unwrap()
+        .wait()
+        .await
+        .unwrap();
+    assert!(
+        pools
+            .create_volume(POOL, &volume)
+            .await
+            .unwrap_err()
+            .is_conflict()
+    );
+    assert!(
+        pools
+            .volumes(POOL)
+            .await
+            .unwrap()
+            .iter()
+            .any(|v| v.name == volume.name)
+    );
+    assert_eq!(
+        pools.volume(POOL, &volume.name).await.unwrap().content_type,
+        "filesystem"
+    );
+    pools
+        .delete_volume(POOL, &volume.name)
+        .await
+        .unwrap()
+        .wait()
+        .await
+        .unwrap();
+    assert!(
+        pools
+            .volume(POOL, &volume.name)
+            .await
+            .unwrap_err()
+            .is_not_found()
+    );
+}
+
+async fn refuses_bad_values(stage: Stage) {
+    let lxd = &stage.lxd;
+    let error = lxd.set_config([("no.such.key", "1")]).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.status()),
+        (ErrorKind::Refused, Some(400)),
+        "{error}"
+    );
+    let mut network = Network::bridge("cbtbad0");
+    network
+        .config
+        .insert("ipv4.address".into(), "not an address".into());
+    let error = lxd.networks().create(&network).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.status()),
+        (ErrorKind::Refused, Some(500)),
+        "{error}"
+    );
+    let mut profile = Profile::named(stage.name("p"));
+    profile.config.insert("bogus".into(), "1".into());
+    let error = lxd.profiles().create(&profile).await.unwrap_err();
+    assert_eq!(error.status(), Some(400), "{error}");
+    // A number where a string should be, which our own types cannot send.
+    let body = serde_json::json!({"name": "x", "config": {"limits.cpu": 2}});
+    let error = lxd
+        .send(lxd_client::Request::post("/1.0/profiles").json(body))
+        .await
+        .unwrap_err();
+    assert!(
+        error.message().contains("cannot unmarshal number"),
+        "{error}"
+    );
+}

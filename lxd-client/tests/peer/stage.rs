@@ -1,0 +1,222 @@
+//! Where a body runs, and what it may find there.
+
+use std::path::Path;
+
+use lxd_client::testing::Fake;
+use lxd_client::{Client, FileOptions, ImageImport, InstanceSource, NewInstance, StoragePool};
+use url::Url;
+
+/// A server to run a body against. Names made by a body begin with its prefix, so that bodies do
+/// not meet.
+pub(crate) struct Stage {
+    pub(crate) lxd: Client,
+    pub(crate) real: bool,
+    pub(crate) prefix: String,
+    pub(crate) fake: Option<Fake>,
+    /// Where HTTPS is (to be) reached, on the real one.
+    url: Option<Url>,
+    _alone: Option<tokio::sync::MutexGuard<'static, ()>>,
+}
+
+/// Bodies change the real server's configuration: one at a time.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+pub(crate) const POOL: &str = "cbt";
+pub(crate) const ALIAS: &str = "cbt-image";
+
+impl Stage {
+    pub(crate) async fn fake(prefix: &str) -> Self {
+        let fake = Fake::builder().start().await.unwrap();
+        let lxd = Client::unix(fake.socket()).build().unwrap();
+        Self::ready(lxd, Some(fake), None, prefix, None).await
+    }
+
+    pub(crate) async fn real(prefix: &str) -> Option<Self> {
+        let Ok(socket) = std::env::var("CLOUDBOOT_LXD_SOCKET") else {
+            assert!(
+                std::env::var("CLOUDBOOT_PEERS").as_deref() != Ok("1"),
+                "CLOUDBOOT_PEERS=1, but CLOUDBOOT_LXD_SOCKET is not set"
+            );
+            println!(
+                "skipped: no real LXD (run tests/peers/lxd-peer.sh start DIR as root and set \
+                 CLOUDBOOT_LXD_SOCKET=DIR/var/unix.socket)"
+            );
+            return None;
+        };
+        let alone = ALONE.lock().await;
+        let lxd = Client::unix(&socket).build().unwrap();
+        let url = std::env::var("CLOUDBOOT_LXD_URL")
+            .unwrap_or_else(|_| "https://198.18.53.2:8443".into())
+            .parse()
+            .unwrap();
+        Some(Self::ready(lxd, None, Some(url), prefix, Some(alone)).await)
+    }
+
+    async fn ready(
+        lxd: Client,
+        fake: Option<Fake>,
+        url: Option<Url>,
+        prefix: &str,
+        alone: Option<tokio::sync::MutexGuard<'static, ()>>,
+    ) -> Self {
+        match lxd
+            .storage_pools()
+            .create(&StoragePool::new(POOL, "dir"))
+            .await
+        {
+            Ok(started) => drop(started.wait().await.unwrap()),
+            Err(e) => assert!(e.is_conflict(), "{e}"),
+        }
+        for instance in lxd.instances().list().await.unwrap() {
+            if instance.name.starts_with(prefix) {
+                lxd.instances().delete_forced(&instance.name).await.unwrap();
+            }
+        }
+        Self {
+            real: fake.is_none(),
+            lxd,
+            prefix: prefix.to_owned(),
+            fake,
+            url,
+            _alone: alone,
+        }
+    }
+
+    pub(crate) fn name(&self, name: &str) -> String {
+        format!("{}-{name}", self.prefix)
+    }
+
+    /// Has the server listen on HTTPS and tells where.
+    pub(crate) async fn https(&self) -> Url {
+        self.lxd
+            .set_config([("core.https_address", "[::]:8443")])
+            .await
+            .unwrap();
+        match (&self.fake, &self.url) {
+            (Some(fake), _) => fake.url().unwrap(),
+            (None, Some(url)) => url.clone(),
+            _ => unreachable!(),
+        }
+    }
+
+    /// An image to make containers of: busybox where it has to run.
+    pub(crate) async fn image(&self) {
+        if self.lxd.images().alias(ALIAS).await.is_ok() {
+            return;
+        }
+        let tar = image_tarball("cbt", self.real);
+        self.lxd
+            .images()
+            .import(tar, &ImageImport::alias(ALIAS))
+            .await
+            .unwrap();
+    }
+
+    /// A container with a disk and no network.
+    pub(crate) fn container(&self, name: &str) -> NewInstance {
+        NewInstance::container(self.name(name), InstanceSource::LocalAlias(ALIAS.into()))
+            .profiles(Vec::<String>::new())
+            .device("root", [("type", "disk"), ("pool", POOL), ("path", "/")])
+    }
+
+    pub(crate) async fn running(&self, name: &str) -> String {
+        self.image().await;
+        let name_ = self.name(name);
+        let instances = self.lxd.instances();
+        instances
+            .create(&self.container(name))
+            .await
+            .unwrap()
+            .wait()
+            .await
+            .unwrap();
+        instances.start(&name_).await.unwrap().wait().await.unwrap();
+        name_
+    }
+}
+
+pub(crate) fn mode(bits: u32) -> FileOptions {
+    FileOptions::mode(bits)
+}
+
+/// A unified image: `metadata.yaml` and `rootfs/`.
+pub(crate) fn image_tarball(name: &str, runnable: bool) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut file = |path: &str, content: &[u8], mode: u32| {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(content.len() as u64);
+        header.set_mode(mode);
+        header.set_cksum();
+        tar.append_data(&mut header, path, content).unwrap();
+    };
+    let metadata = format!(
+        "architecture: x86_64\ncreation_date: 1700000000\nproperties:\n  description: {name}\n  os: busybox\n  release: test\n"
+    );
+    file("metadata.yaml", metadata.as_bytes(), 0o644);
+    file("rootfs/etc/hostname", b"c\n", 0o644);
+    let busybox = ["/bin/busybox", "/usr/bin/busybox"]
+        .iter()
+        .find(|p| Path::new(p).exists());
+    if runnable {
+        let bytes = std::fs::read(busybox.expect("busybox-static is needed to run containers"));
+        file("rootfs/bin/busybox", &bytes.unwrap(), 0o755);
+    }
+    let mut dir = |path: &str| {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(tar::EntryType::Directory);
+        header.set_size(0);
+        header.set_mode(0o755);
+        header.set_cksum();
+        tar.append_data(&mut header, path, std::io::empty())
+            .unwrap();
+    };
+    for path in [
+        "rootfs/dev",
+        "rootfs/proc",
+        "rootfs/sys",
+        "rootfs/tmp",
+        "rootfs/root",
+        "rootfs/run",
+        "rootfs/sbin",
+    ] {
+        dir(path);
+    }
+    if runnable {
+        let mut link = |path: &str, to: &str| {
+            let mut header = tar::Header::new_ustar();
+            header.set_entry_type(tar::EntryType::Symlink);
+            header.set_size(0);
+            header.set_mode(0o777);
+            tar.append_link(&mut header, path, to).unwrap();
+        };
+        for applet in [
+            "sh", "cat", "echo", "sleep", "true", "false", "env", "pwd", "id", "stty", "seq",
+            "head", "wc", "kill",
+        ] {
+            link(&format!("rootfs/bin/{applet}"), "busybox");
+        }
+        link("rootfs/sbin/init", "../bin/busybox");
+    }
+    tar.into_inner().unwrap()
+}
+
+/// Makes of each body a test on the fake and one on the real server.
+macro_rules! bodies {
+    ($($name:ident),+ $(,)?) => {
+        mod fake {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(crate::stage::Stage::fake(&stringify!($name).replace('_', "-")).await).await;
+            })+
+        }
+        mod real {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                if let Some(stage) = crate::stage::Stage::real(&stringify!($name).replace('_', "-")).await {
+                    super::$name(stage).await;
+                }
+            })+
+        }
+    };
+}
+pub(crate) use bodies;

@@ -1,0 +1,267 @@
+//! HTTPS: the server pinned, the client trusted by token, by password, by an administrator.
+
+use lxd_client::{
+    CertificateOptions, Client, ErrorKind, Event, EventFilter, Exec, Fingerprint, Identity,
+    TrustToken,
+};
+use secrecy::ExposeSecret;
+
+use crate::stage::{Stage, bodies};
+
+bodies!(
+    is_refused_without_trust,
+    is_trusted_by_token,
+    is_trusted_by_password,
+    is_trusted_by_an_administrator,
+    talks_to_the_pinned_server_only,
+);
+
+async fn client(stage: &Stage, identity: &Identity) -> Client {
+    let url = stage.https().await;
+    let print = stage
+        .lxd
+        .server()
+        .await
+        .unwrap()
+        .environment
+        .certificate_fingerprint
+        .clone();
+    Client::https(url, print.parse().unwrap())
+        .identity(identity.clone())
+        .build()
+        .unwrap()
+}
+
+async fn is_refused_without_trust(stage: Stage) {
+    let me = Identity::generate("cbt-stranger").unwrap();
+    let client = client(&stage, &me).await;
+    let server = client.server().await.unwrap();
+    assert!(!server.is_trusted() && server.config.is_empty());
+    assert!(server.has_extension("projects"));
+    let error = client.instances().list().await.unwrap_err();
+    assert!(
+        error.is_not_trusted() && error.to_string().contains("trust store"),
+        "{error}"
+    );
+    assert!(client.resources().await.unwrap_err().is_not_trusted());
+    assert!(
+        client
+            .set_config([("core.debug_address", "")])
+            .await
+            .unwrap_err()
+            .is_not_trusted()
+    );
+    assert!(
+        client
+            .events(EventFilter::default())
+            .await
+            .unwrap_err()
+            .is_not_trusted()
+    );
+    let wrong = "not the password".to_owned().into();
+    let error = client
+        .certificates()
+        .trust_by_password(&wrong)
+        .await
+        .unwrap_err();
+    assert!(
+        error.is_not_trusted() && !error.to_string().contains("not the password"),
+        "{error}"
+    );
+}
+
+async fn is_trusted_by_token(stage: Stage) {
+    let me = Identity::generate("cbt-token").unwrap();
+    let client = client(&stage, &me).await;
+    let options = CertificateOptions::named(stage.name("me"));
+    let token = stage.lxd.certificates().make_token(&options).await.unwrap();
+    assert!(!format!("{token:?}").contains(token.secret().expose_secret()));
+    let pinned: Fingerprint = token.fingerprint().unwrap();
+    let shown = stage
+        .lxd
+        .server()
+        .await
+        .unwrap()
+        .environment
+        .certificate_fingerprint
+        .clone();
+    assert_eq!(pinned.as_str(), shown);
+    // As it is carried by hand from the one machine to the other.
+    let carried: TrustToken = token.secret().expose_secret().parse().unwrap();
+    client
+        .certificates()
+        .trust_by_token(&carried)
+        .await
+        .unwrap();
+    assert!(client.server().await.unwrap().is_trusted());
+    client.instances().list().await.unwrap();
+    // Again: nothing to do.
+    client
+        .certificates()
+        .trust_by_token(&carried)
+        .await
+        .unwrap();
+    let kept = stage
+        .lxd
+        .certificates()
+        .get(&me.fingerprint())
+        .await
+        .unwrap();
+    assert_eq!(kept.name, stage.name("me"));
+    // It is good once.
+    let other = Identity::generate("cbt-other").unwrap();
+    let other = Client::https(stage.https().await, pinned)
+        .identity(other)
+        .build()
+        .unwrap();
+    assert!(
+        other
+            .certificates()
+            .trust_by_token(&carried)
+            .await
+            .unwrap_err()
+            .is_not_trusted()
+    );
+    // Websockets over TLS.
+    let mut events = client.events(EventFilter::default()).await.unwrap();
+    events
+        .find(|e| matches!(e, Event::Resynced).then_some(()))
+        .await
+        .unwrap();
+    let name = stage.running("c").await;
+    let out = client
+        .instances()
+        .exec(&name, &Exec::new(["echo", "by TLS"]))
+        .await
+        .unwrap();
+    assert_eq!(&out.stdout[..], b"by TLS\n");
+    client.instances().delete_forced(&name).await.unwrap();
+    stage
+        .lxd
+        .certificates()
+        .delete(&me.fingerprint())
+        .await
+        .unwrap();
+    assert!(
+        client
+            .instances()
+            .list()
+            .await
+            .unwrap_err()
+            .is_not_trusted()
+    );
+}
+
+async fn is_trusted_by_password(stage: Stage) {
+    let me = Identity::generate("cbt-password").unwrap();
+    let client = client(&stage, &me).await;
+    stage
+        .lxd
+        .set_config([("core.trust_password", "s3cret of the lab")])
+        .await
+        .unwrap();
+    let wrong = "something else".to_owned().into();
+    assert!(
+        client
+            .certificates()
+            .trust_by_password(&wrong)
+            .await
+            .unwrap_err()
+            .is_not_trusted()
+    );
+    let right = "s3cret of the lab".to_owned().into();
+    client
+        .certificates()
+        .trust_by_password(&right)
+        .await
+        .unwrap();
+    client
+        .certificates()
+        .trust_by_password(&right)
+        .await
+        .unwrap();
+    assert!(client.server().await.unwrap().is_trusted());
+    stage
+        .lxd
+        .certificates()
+        .delete(&me.fingerprint())
+        .await
+        .unwrap();
+    stage
+        .lxd
+        .set_config([("core.trust_password", "")])
+        .await
+        .unwrap();
+    assert!(
+        client
+            .certificates()
+            .trust_by_password(&right)
+            .await
+            .unwrap_err()
+            .is_not_trusted()
+    );
+}
+
+async fn is_trusted_by_an_administrator(stage: Stage) {
+    let me = Identity::generate("cbt-admin").unwrap();
+    let client = client(&stage, &me).await;
+    let options = CertificateOptions::named(stage.name("me"));
+    stage.lxd.certificates().add(&me, &options).await.unwrap();
+    let error = stage
+        .lxd
+        .certificates()
+        .add(&me, &options)
+        .await
+        .unwrap_err();
+    assert!(error.is_conflict(), "{error}");
+    assert!(client.server().await.unwrap().is_trusted());
+    // The same certificate brought back from its PEM.
+    let again = Identity::from_pem(me.certificate_pem(), me.key_pem().clone()).unwrap();
+    assert_eq!(again.fingerprint(), me.fingerprint());
+    assert!(!format!("{me:?} {client:?}").contains("PRIVATE"));
+    let listed = stage.lxd.certificates().list().await.unwrap();
+    assert!(
+        listed
+            .iter()
+            .any(|c| c.fingerprint == me.fingerprint().as_str())
+    );
+    stage
+        .lxd
+        .certificates()
+        .delete(&me.fingerprint())
+        .await
+        .unwrap();
+    assert!(
+        stage
+            .lxd
+            .certificates()
+            .delete(&me.fingerprint())
+            .await
+            .unwrap_err()
+            .is_not_found()
+    );
+}
+
+async fn talks_to_the_pinned_server_only(stage: Stage) {
+    let url = stage.https().await;
+    let shown = Client::look_at_fingerprint(&url, None).await.unwrap();
+    let told = stage
+        .lxd
+        .server()
+        .await
+        .unwrap()
+        .environment
+        .certificate_fingerprint
+        .clone();
+    assert_eq!(shown.as_str(), told);
+    let another: Fingerprint = "ab".repeat(32).parse().unwrap();
+    let client = Client::https(url, another).build().unwrap();
+    let error = client.server().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WrongServer, "{error}");
+    assert!(
+        error.to_string().contains(shown.as_str()) && !error.is_unclear(),
+        "{error}"
+    );
+    let error = client.events(EventFilter::default()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WrongServer, "{error}");
+}
