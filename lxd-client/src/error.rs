@@ -136,7 +136,7 @@ impl Error {
             _ if duplicate => (ErrorKind::Conflict, ""),
             409 => (ErrorKind::Conflict, ""),
             429 | 502..=504 => (ErrorKind::Server, "; the server is busy, try again"),
-            400..=499 | 500 | 501 => (ErrorKind::Refused, ""),
+            400..=501 => (ErrorKind::Refused, ""),
             _ => (ErrorKind::Server, ""),
         };
         Self::new(kind, attempted, format!("{message}{hint}")).with_status(status)

@@ -179,6 +179,7 @@ pub struct ExecSession {
     control: Option<Socket>,
     output: mpsc::Receiver<ExecChunk>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
+    terminal: bool,
 }
 
 impl std::fmt::Debug for ExecSession {
@@ -210,11 +211,13 @@ impl Instances {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         // The input goes in beside the reading, or two full pipes would wait for each other.
         let stdin = session.stdin.take();
+        if exec.terminal.is_some() {
+            // Hanging up would end the command before it has spoken.
+            session.stdin.clone_from(&stdin);
+        }
         let input = exec.stdin.clone();
         let feed = async move {
-            if let Some(stdin) = stdin
-                && !input.is_empty()
-            {
+            if let Some(stdin) = stdin {
                 for piece in input.chunks(64 * 1024) {
                     if stdin.send(Bytes::copy_from_slice(piece)).await.is_err() {
                         break;
@@ -306,6 +309,7 @@ impl Instances {
             control,
             output,
             tasks,
+            terminal: exec.terminal.is_some(),
         })
     }
 }
@@ -330,7 +334,8 @@ impl ExecSession {
             .map_err(|_| closed())
     }
 
-    /// Tells the command that there is no more to read. A command on a terminal ends with this.
+    /// Tells the command that there is no more to read. On a terminal this hangs up, which ends
+    /// the command.
     pub fn close_stdin(&mut self) {
         self.stdin = None;
     }
@@ -373,8 +378,11 @@ impl ExecSession {
     /// # Errors
     /// If the server or the connection is lost.
     pub async fn wait(mut self) -> Result<i32> {
-        self.close_stdin();
+        if !self.terminal {
+            self.close_stdin();
+        }
         while self.output.recv().await.is_some() {}
+        self.close_stdin();
         let done = Started::placeholder(&self.started);
         let started = std::mem::replace(&mut self.started, done);
         started.wait_code().await
@@ -405,14 +413,12 @@ async fn read_stream(
     make: fn(Bytes) -> ExecChunk,
 ) {
     while let Some(Ok(message)) = socket.next().await {
-        match message {
-            Message::Binary(bytes) => {
-                if to.send(make(bytes)).await.is_err() {
-                    return;
-                }
+        if let Message::Binary(bytes) = message {
+            if to.send(make(bytes)).await.is_err() {
+                return;
             }
-            m if is_end(&m) => break,
-            _ => {}
+        } else if is_end(&message) {
+            break;
         }
     }
     let _ = socket.close(None).await;

@@ -186,6 +186,50 @@ impl Files {
             .await
     }
 
+    /// Writes a file whole from a stream of bytes, so that a large one is never in memory at once.
+    ///
+    /// # Errors
+    /// As [`Files::write`]; the stream's own error breaks the request.
+    pub async fn write_stream<S, E>(&self, at: &str, content: S, options: FileOptions) -> Result<()>
+    where
+        S: futures_core::Stream<Item = std::result::Result<Bytes, E>> + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
+    {
+        let body = reqwest::Body::wrap_stream(content);
+        let request = self.posting(at, options, "file", "overwrite").stream(body);
+        self.client.change(request).await?.wait().await?;
+        Ok(())
+    }
+
+    /// A file's bytes as a stream.
+    ///
+    /// # Errors
+    /// Not found; refused if it is a directory.
+    pub async fn read_stream(
+        &self,
+        at: &str,
+    ) -> Result<impl futures_core::Stream<Item = Result<Bytes>> + Send + use<>> {
+        let request = Request::get(self.url()).query("path", at);
+        let attempted = format!("reading {at} in {}", self.instance);
+        let response = self.client.raw_response(request).await?;
+        let meta = FileMeta::of(response.headers());
+        if meta.kind == "directory" {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                attempted,
+                "it is a directory, not a file",
+            ));
+        }
+        Ok(futures_util::StreamExt::map(
+            response.bytes_stream(),
+            move |piece| {
+                piece.map_err(|e| {
+                    Error::new(ErrorKind::Connection, attempted.clone(), e.to_string())
+                })
+            },
+        ))
+    }
+
     /// Adds to the end of a file, which is made if missing.
     ///
     /// # Errors
@@ -267,16 +311,20 @@ impl Files {
         kind: &str,
         write: &str,
     ) -> Result<()> {
-        // Anything but octet-stream (a form's type, say) and LXD writes an empty file silently.
-        let request = Request::post(self.url())
+        let request = self.posting(at, options, kind, write).bytes(content);
+        self.client.change(request).await?.wait().await?;
+        Ok(())
+    }
+
+    // Bodies go out as octet-stream: with anything else (a form's type, say) LXD writes an empty
+    // file silently.
+    fn posting(&self, at: &str, options: FileOptions, kind: &str, write: &str) -> Request {
+        Request::post(self.url())
             .query("path", at)
             .header("x-lxd-uid", &options.uid.to_string())
             .header("x-lxd-gid", &options.gid.to_string())
             .header("x-lxd-mode", &format!("{:04o}", options.mode & 0o7777))
             .header("x-lxd-type", kind)
             .header("x-lxd-write", write)
-            .bytes(content);
-        self.client.change(request).await?.wait().await?;
-        Ok(())
     }
 }

@@ -173,7 +173,9 @@ impl Instances {
             .await
     }
 
-    /// Reads it, changes it, writes it; and again if somebody else changed it in between.
+    /// Reads it, changes it, writes it; and again if somebody else changed it in between (`change`
+    /// then runs on what was read anew). LXD checks the ETag when the request comes and writes a
+    /// moment later, so two writers within that moment can both be let through.
     ///
     /// # Errors
     /// Not found, refused, or still in somebody's way after ten tries.
@@ -188,10 +190,14 @@ impl Instances {
             let etag = instance.etag().cloned();
             change(&mut instance);
             match self.update(&instance, etag.as_ref()).await {
-                Ok(started) => return started.wait().await,
+                Ok(started) => match started.wait().await {
+                    Err(e) if is_in_the_way(&e) => last = Some(e),
+                    ended => return ended,
+                },
                 Err(e) if e.is_precondition_failed() => last = Some(e),
                 Err(e) => return Err(e),
             }
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Err(last.unwrap_or_else(|| {
             Error::new(ErrorKind::Precondition, path(name), "changed all the time")
@@ -276,4 +282,10 @@ impl Instances {
 
 pub(crate) fn path(name: &str) -> String {
     format!("/1.0/instances/{}", segment(name))
+}
+
+/// Two updates at once: the second's operation fails, whichever way the first one ended.
+fn is_in_the_way(e: &Error) -> bool {
+    e.message().contains("matching non-reusable operation")
+        || e.message().contains("Instance is busy")
 }

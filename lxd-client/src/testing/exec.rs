@@ -117,7 +117,7 @@ impl Core {
         let (mut to_input, from_input) = input.split();
         let reads = command.first().is_some_and(|c| c.ends_with("cat")) && command.len() == 1;
         // What does not read does not wait for the end of its input either.
-        let stdin = if reads || interactive {
+        let stdin = if reads {
             read_all(from_input).await
         } else {
             tokio::time::timeout(Duration::from_millis(50), read_all(from_input))

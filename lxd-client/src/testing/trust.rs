@@ -94,6 +94,12 @@ impl World {
             if !trusted {
                 return Err(Reply::forbidden());
             }
+            if !self.state.config.contains_key("core.https_address") {
+                return Err(Reply::error(
+                    400,
+                    "Can't issue token when server isn't listening on network",
+                ));
+            }
             return Ok(self.make_token(&name, restricted, &projects));
         }
         if !trusted {

@@ -7,26 +7,24 @@ use super::{Config, Devices, Extra, ImageRemote, NetworkAddress, config, devices
 
 super::text_enum! {
     /// What an instance is.
+    #[derive(Default)]
     InstanceKind {
         /// A system container.
+        #[default]
         Container = "container",
         /// A virtual machine.
         VirtualMachine = "virtual-machine",
     }
 }
 
-impl Default for InstanceKind {
-    fn default() -> Self {
-        Self::Container
-    }
-}
-
 super::text_enum! {
     /// Where an instance stands.
+    #[derive(Default)]
     InstanceStatus {
         /// Runs.
         Running = "Running",
         /// Does not run.
+        #[default]
         Stopped = "Stopped",
         /// Its processes are frozen.
         Frozen = "Frozen",
@@ -36,12 +34,6 @@ super::text_enum! {
         Starting = "Starting",
         /// Between two.
         Stopping = "Stopping",
-    }
-}
-
-impl Default for InstanceStatus {
-    fn default() -> Self {
-        Self::Stopped
     }
 }
 

@@ -411,7 +411,6 @@ async fn signals_and_terminals(stage: Stage) {
     let exec = Exec::new(["echo", "on a terminal"]).terminal(80, 25);
     let mut session = instances.exec_session(&name, &exec).await.unwrap();
     session.resize(100, 30).await.unwrap();
-    session.close_stdin();
     let mut seen = Vec::new();
     while let Some(ExecChunk::Stdout(bytes)) = session.next().await {
         seen.extend_from_slice(&bytes);

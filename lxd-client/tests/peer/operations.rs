@@ -103,6 +103,7 @@ async fn joins_and_cancels(stage: Stage) {
     let (a, b) = tokio::join!(started.wait(), joined.wait());
     a.unwrap();
     b.unwrap();
+    stage.https().await;
     // A token operation is the one that can be cancelled, and is never waited for.
     let token = stage
         .lxd
