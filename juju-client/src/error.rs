@@ -96,6 +96,10 @@ impl Error {
         self
     }
 
+    pub(crate) fn has_hint(&self) -> bool {
+        self.0.hint.is_some()
+    }
+
     pub(crate) fn unclear(mut self) -> Self {
         self.0.unclear = true;
         self

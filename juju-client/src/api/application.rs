@@ -364,7 +364,7 @@ impl Applications {
         application: &str,
         bindings: &BTreeMap<String, String>,
     ) -> Result<()> {
-        let params = json!({"args": [{"tag": crate::application_tag(application), "bindings": bindings, "force": false}]});
+        let params = json!({"args": [{"application-tag": crate::application_tag(application), "bindings": bindings, "force": false}]});
         let r: Results<ErrorResult> = self.0.call("Application", "MergeBindings", params).await?;
         super::all_ok(r, "Application.MergeBindings")
     }

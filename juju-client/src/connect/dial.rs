@@ -57,7 +57,7 @@ pub(crate) async fn dial(endpoint: &Endpoint, options: &Options) -> Result<Socke
                 Ok(s) => return Ok(s),
                 Err((address, e)) => {
                     failures.push(format!("{address}: {}", e.message()));
-                    if e.kind() != ErrorKind::Connect {
+                    if e.kind() != ErrorKind::Connect || e.has_hint() {
                         refused = Some(e);
                     }
                 }
@@ -133,7 +133,7 @@ fn explain(e: tokio_tungstenite::tungstenite::Error, endpoint: &Endpoint) -> Err
         other => {
             let text = other.to_string();
             let e = Error::new(ErrorKind::Connect, "open the websocket", text.clone());
-            if text.contains("certificate") || text.contains("UnknownIssuer") {
+            if text.contains("peer certificate") || text.contains("UnknownIssuer") {
                 e.hint("the certificate does not come from this controller's CA: is it the right controller, and has it been bootstrapped anew?")
             } else {
                 e

@@ -613,7 +613,7 @@ fn write(s: &mut State, m: &mut Model, r: &Request<'_>, p: &Value, now: Duration
         ("Application", "MergeBindings") => {
             let one = |c: &Value, m: &mut Model| match m
                 .apps
-                .get_mut(text(c, "tag").trim_start_matches("application-"))
+                .get_mut(text(c, "application-tag").trim_start_matches("application-"))
             {
                 Some(a) => {
                     a.bindings.extend(strings(&c["bindings"]));
