@@ -478,7 +478,8 @@ async fn recorded_requests() {
                     if b.as_ref() != Some(a) && !a.to_string().contains("valid settings are") =>
                 {
                     let b = b.as_ref().map(Value::to_string).unwrap_or_default();
-                    if ids.path(&a.to_string()) != b && a.to_string() != b {
+                    let was = a.to_string();
+                    if ids.path(&was) != b && was != b {
                         wrong.push(format!("said {b} for {a}"));
                     }
                 }

@@ -103,10 +103,17 @@ impl VmHosts {
         power_address: &str,
         params: &VmHostParams,
     ) -> Result<VmHost> {
+        // What virsh calls `power_pass`, LXD calls `password`, and MAAS passes the other over in silence:
+        // the VM host would be saved and never trusted.
+        let trust = match &params.password {
+            None if kind == "lxd" => params.power_pass.as_ref(),
+            _ => None,
+        };
         self.post("vm-hosts/")
             .form("type", kind)
             .form("power_address", power_address)
             .params(params)
+            .form("password", trust)
             .timeout(SLOW)
             .json()
             .await

@@ -258,7 +258,10 @@ async fn compose_on(
         };
         (v.parameters.clone(), s.now + shared.durations().compose)
     };
-    let composed = shared.vm_hosts.compose(&parameters, spec).await?;
+    let composed = shared
+        .vm_hosts
+        .compose(&for_driver(&parameters), spec)
+        .await?;
     while shared.now() < until {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -353,6 +356,15 @@ pub(crate) async fn vm_hosts(shared: &Arc<Shared>, req: &Req) -> R {
     }
 }
 
+/// What a driver is given: the trust password under both of its names.
+pub(crate) fn for_driver(parameters: &Map<String, Value>) -> Map<String, Value> {
+    let mut all = parameters.clone();
+    if let Some(password) = parameters.get("password").cloned() {
+        all.entry("power_pass".to_owned()).or_insert(password);
+    }
+    all
+}
+
 fn is_pem(text: &str) -> bool {
     text.contains("-----BEGIN ")
 }
@@ -428,7 +440,7 @@ async fn create_vm_host(shared: &Arc<Shared>, req: &Req) -> R {
         req.filled("name")
             .map_or_else(|| s.new_hostname(), str::to_owned)
     };
-    let found = shared.vm_hosts.discover(&parameters).await;
+    let found = shared.vm_hosts.discover(&for_driver(&parameters)).await;
     let mut s = shared.lock();
     // LXD's ids share the counter of all BMCs.
     let id = s.next_id("bmc");
@@ -452,6 +464,7 @@ async fn create_vm_host(shared: &Arc<Shared>, req: &Req) -> R {
         .filled("pool")
         .and_then(|p| s.pools.iter().find(|x| x.name == p))
         .map_or(0, |p| p.id);
+    let ratio = |name: &str| req.filled(name).and_then(|r| r.parse().ok()).unwrap_or(1.0);
     let ready_at = s.now + shared.durations().vmhost_ready;
     // Found or not, the host is saved: without resources when nothing answered.
     s.vm_hosts.push(VmHost {
@@ -462,8 +475,8 @@ async fn create_vm_host(shared: &Arc<Shared>, req: &Req) -> R {
         parameters,
         zone: req.filled("zone").unwrap_or("default").to_owned(),
         pool,
-        cpu_ratio: 1.0,
-        memory_ratio: 1.0,
+        cpu_ratio: ratio("cpu_over_commit_ratio"),
+        memory_ratio: ratio("memory_over_commit_ratio"),
         resources: found.ok(),
         ready_at,
     });
@@ -524,14 +537,17 @@ pub(crate) async fn vm_host(shared: &Arc<Shared>, req: &Req, id: &str) -> R {
             }
             if decompose {
                 for instance in instances {
-                    let _ = shared.vm_hosts.remove(&v.parameters, &instance).await;
+                    let _ = shared
+                        .vm_hosts
+                        .remove(&for_driver(&v.parameters), &instance)
+                        .await;
                 }
             }
             Ok(gone())
         }
         ("POST", Some("refresh")) => {
             req.admin()?;
-            match shared.vm_hosts.discover(&v.parameters).await {
+            match shared.vm_hosts.discover(&for_driver(&v.parameters)).await {
                 Ok(found) => {
                     let mut s = shared.lock();
                     reached(&mut s, id, found, shared.durations().vmhost_ready);

@@ -426,7 +426,10 @@ impl Shared {
             let shared = shared.clone();
             if let Some(parameters) = parameters {
                 tokio::spawn(async move {
-                    let _ = shared.vm_hosts.remove(&parameters, &instance).await;
+                    let _ = shared
+                        .vm_hosts
+                        .remove(&allocate::for_driver(&parameters), &instance)
+                        .await;
                 });
             }
         }
