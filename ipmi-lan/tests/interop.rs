@@ -156,6 +156,19 @@ async fn ipmitool_drives_the_simulator() {
             "suite {suite}: {text}"
         );
     }
+    for auth in ["MD5", "PASSWORD"] {
+        let (host, port) = (bmc.addr().ip().to_string(), bmc.addr().port().to_string());
+        let args = [
+            "-I", "lan", "-A", auth, "-H", &host, "-p", &port, "-U", "admin", "-P", "secret",
+            "power", "status",
+        ];
+        let output = run("ipmitool", &args).await;
+        assert!(
+            output.status.success(),
+            "v1.5, {auth}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
     assert_eq!(bmc.sessions(), (0, 0), "ipmitool closes what it opens");
 }
 

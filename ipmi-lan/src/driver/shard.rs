@@ -1,6 +1,6 @@
 //! One task, one socket, many sessions.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -60,6 +60,8 @@ pub(crate) struct Shard {
     endpoints: HashMap<EndpointId, Endpoint>,
     by_addr: HashMap<SocketAddr, Vec<EndpointId>>,
     timers: BTreeSet<(Instant, EndpointId)>,
+    /// What the socket would not take yet: a new one is not known to be writable before the runtime has looked at it.
+    unsent: VecDeque<(SocketAddr, Vec<u8>)>,
 }
 
 /// How many datagrams or orders are handled before timers and other tasks get their turn.
@@ -89,6 +91,7 @@ impl Shard {
             endpoints: HashMap::new(),
             by_addr: HashMap::new(),
             timers: BTreeSet::new(),
+            unsent: VecDeque::new(),
         };
         tokio::spawn(shard.run(rx));
         Ok(tx)
@@ -130,6 +133,11 @@ impl Shard {
                 ready = socket.readable() => {
                     if ready.is_ok() {
                         self.receive(&mut buffer);
+                    }
+                }
+                ready = socket.writable(), if !self.unsent.is_empty() => {
+                    if ready.is_ok() {
+                        self.flush();
                     }
                 }
                 () = sleep.as_mut() => {}
@@ -251,6 +259,16 @@ impl Shard {
         }
     }
 
+    fn flush(&mut self) {
+        while let Some((addr, datagram)) = self.unsent.front() {
+            match self.socket.try_send_to(datagram, *addr) {
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
+                // Other errors show again when it is repeated.
+                _ => self.unsent.pop_front(),
+            };
+        }
+    }
+
     fn expire(&mut self) {
         let now = Instant::now();
         while let Some((at, endpoint)) = self.timers.first().copied() {
@@ -273,7 +291,13 @@ impl Shard {
         };
         while let Some(datagram) = e.session.poll_transmit() {
             if let Err(error) = self.socket.try_send_to(&datagram, e.addr) {
-                use std::io::ErrorKind::{HostUnreachable, NetworkUnreachable, PermissionDenied};
+                use std::io::ErrorKind::{
+                    HostUnreachable, NetworkUnreachable, PermissionDenied, WouldBlock,
+                };
+                if error.kind() == WouldBlock {
+                    self.unsent.push_back((e.addr, datagram));
+                    continue;
+                }
                 // What the kernel cannot send now is lost like any datagram, and repeated; but without a route waiting is vain.
                 if matches!(
                     error.kind(),

@@ -16,42 +16,47 @@ const SILENT_RAKPS: u32 = 5;
 /// How often in a row RAKP 3 may be refused after a good RAKP 2 before it is believed.
 const CROSSED: u32 = 5;
 
-enum Step {
+pub(super) enum Step {
+    /// IPMI v1.5, see `login`.
+    Login(super::login::Login),
     Open,
     Rakp1(Box<Exchange>),
     Rakp3(Box<Exchange>, Box<SessionKeys>),
 }
 
 pub(super) struct Handshake {
-    suite: CipherSuite,
-    tag: u8,
-    console: u32,
-    step: Step,
-    datagram: Vec<u8>,
-    sent: u32,
-    first: Instant,
+    pub(super) suite: CipherSuite,
+    pub(super) tag: u8,
+    pub(super) console: u32,
+    pub(super) step: Step,
+    pub(super) datagram: Vec<u8>,
+    pub(super) sent: u32,
+    pub(super) first: Instant,
     pub(super) again: Instant,
 }
 
 impl Session {
-    fn next_tag(&mut self) -> u8 {
+    pub(super) fn next_tag(&mut self) -> u8 {
         self.tag = self.tag.wrapping_add(1);
         self.tag
     }
 
-    fn open_timeout(&self, attempt: u32) -> std::time::Duration {
+    pub(super) fn open_timeout(&self, attempt: u32) -> std::time::Duration {
         let timing = &self.config.timing;
         self.rtt
             .timeout(attempt, timing.first, timing.rakp, timing.ceiling)
     }
 
-    fn send_handshake(&mut self, name: &'static str, datagram: Vec<u8>) {
+    pub(super) fn send_handshake(&mut self, name: &'static str, datagram: Vec<u8>) {
         self.last_sent = name;
         self.transmissions = 1;
         self.out.push_back(datagram);
     }
 
     pub(super) fn begin_handshake(&mut self, now: Instant) {
+        if self.config.protocol == crate::credentials::Protocol::V15 {
+            return self.begin_login(now);
+        }
         let suite = self
             .config
             .suites
@@ -96,7 +101,7 @@ impl Session {
         let State::Opening(handshake) = &mut self.state else {
             return;
         };
-        let opening = matches!(handshake.step, Step::Open);
+        let opening = matches!(handshake.step, Step::Open | Step::Login(_));
         let limit = if opening { SILENT_OPENS } else { SILENT_RAKPS };
         if (unwanted || (self.queue.is_empty() && opening)) && handshake.sent >= 2 {
             // Nobody waits any more, and nothing that we could close has been confirmed.
@@ -104,13 +109,18 @@ impl Session {
             return;
         }
         if handshake.sent >= limit {
-            if opening && self.config.suites.len() > 1 {
+            if matches!(handshake.step, Step::Open) && self.config.suites.len() > 1 {
                 self.suite = (self.suite + 1) % self.config.suites.len();
             }
             self.restart(now);
             return;
         }
         handshake.sent += 1;
+        let activating = matches!(
+            handshake.step,
+            Step::Login(super::login::Login::Activate(..))
+        );
+        self.activate_silent |= activating && handshake.sent >= 3;
         let (sent, datagram) = (handshake.sent, handshake.datagram.clone());
         let again = now + timeout(self, sent);
         if let State::Opening(handshake) = &mut self.state {
@@ -144,7 +154,7 @@ impl Session {
     }
 
     /// Ends the handshake for a reason that trying again does not change.
-    fn fatal(&mut self, failure: &Failure) {
+    pub(super) fn fatal(&mut self, failure: &Failure) {
         self.state = State::Idle;
         self.fail_all(failure);
     }
@@ -187,7 +197,7 @@ impl Session {
         handshake.tag == tag && id
     }
 
-    fn sample(&mut self, now: Instant) {
+    pub(super) fn sample(&mut self, now: Instant) {
         if let State::Opening(handshake) = &self.state
             && handshake.sent == 1
         {
@@ -272,7 +282,14 @@ impl Session {
         true
     }
 
-    fn step(&mut self, now: Instant, name: &'static str, tag: u8, step: Step, datagram: Vec<u8>) {
+    pub(super) fn step(
+        &mut self,
+        now: Instant,
+        name: &'static str,
+        tag: u8,
+        step: Step,
+        datagram: Vec<u8>,
+    ) {
         self.send_handshake(name, datagram.clone());
         let again = now + self.open_timeout(1);
         if let State::Opening(handshake) = &mut self.state {
@@ -326,7 +343,7 @@ impl Session {
         self.fatal(&failure);
     }
 
-    fn back_off(&mut self, now: Instant) {
+    pub(super) fn back_off(&mut self, now: Instant) {
         self.no_slot = true;
         self.backoffs += 1;
         let timing = &self.config.timing;

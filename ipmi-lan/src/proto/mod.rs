@@ -1,6 +1,7 @@
 //! The sans-I/O core: time, randomness and datagrams are passed in; datagrams, events and the next deadline are taken out. Nothing waits.
 
 mod handshake;
+mod login;
 mod rtt;
 mod session;
 mod timing;

@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind};
 use crate::wire::crypto::{CipherSuite, SessionKeys};
 use crate::wire::message::{NETFN_APP, RequestMessage, ResponseMessage};
 use crate::wire::v2::{Packet, PayloadType, seal};
+use crate::wire::v15::AuthType;
 use crate::wire::window::Window;
 use crate::wire::{Class, classify};
 
@@ -226,7 +227,17 @@ struct InFlight {
     again: Instant,
 }
 
+/// What an IPMI v1.5 session is sealed with.
+pub(super) struct V15 {
+    pub(super) auth: AuthType,
+    /// The BMC said that messages after the login carry no authentication code.
+    pub(super) per_message_off: bool,
+    pub(super) password: Vec<u8>,
+    pub(super) big_endian: bool,
+}
+
 pub(super) struct Active {
+    pub(super) v15: Option<V15>,
     pub(super) keys: SessionKeys,
     pub(super) managed: u32,
     pub(super) console: u32,
@@ -240,6 +251,7 @@ impl Active {
         // Any step forward is taken: the packet's authentication code is what protects us, and BMCs skip numbers.
         let window = Window::new(32, u32::MAX / 2);
         Self {
+            v15: None,
             keys,
             managed,
             console,
@@ -249,6 +261,16 @@ impl Active {
         }
     }
 
+    /// A v1.5 session: `first` is the number that the BMC wants to see first, `expected` the one that it was told to begin with.
+    pub(super) fn v15(v15: V15, session: u32, first: u32, expected: u32) -> Self {
+        let keys = SessionKeys::derive(CipherSuite::S0, Vec::new(), &[]);
+        let mut active = Self::new(keys, session, session);
+        active.out_seq = first.wrapping_sub(1);
+        active.window = Window::starting_at(expected, 32, u32::MAX / 2);
+        active.v15 = Some(v15);
+        active
+    }
+
     pub(super) fn seal(
         &mut self,
         payload_type: PayloadType,
@@ -256,6 +278,19 @@ impl Active {
         iv: [u8; 16],
     ) -> Vec<u8> {
         self.out_seq = self.out_seq.wrapping_add(1).max(1);
+        if let Some(v15) = &self.v15 {
+            let auth = if v15.per_message_off {
+                AuthType::None
+            } else {
+                v15.auth
+            };
+            let seq = if v15.big_endian {
+                self.out_seq.swap_bytes()
+            } else {
+                self.out_seq
+            };
+            return crate::wire::v15::seal(auth, &v15.password, self.managed, seq, payload);
+        }
         seal(
             &self.keys,
             payload_type,
@@ -289,6 +324,7 @@ pub struct Session {
     pub(super) no_slot: bool,
     pub(super) backoffs: u32,
     pub(super) crossed: u32,
+    pub(super) activate_silent: bool,
     pub(super) tag: u8,
     rq_seq: u8,
     pub(super) heard: Option<Instant>,
@@ -331,6 +367,7 @@ impl Session {
             no_slot: false,
             backoffs: 0,
             crossed: 0,
+            activate_silent: false,
             tag: 0,
             rq_seq: 0,
             heard: None,
@@ -475,6 +512,7 @@ impl Session {
     pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) -> bool {
         let mine = match classify(datagram) {
             Class::V2 => self.handle_v2(now, datagram),
+            Class::V15 => self.handle_v15(now, datagram),
             _ => false,
         };
         if mine {
@@ -494,6 +532,35 @@ impl Session {
             }
             _ => self.handle_session(now, &packet),
         }
+    }
+
+    fn handle_v15(&mut self, now: Instant, datagram: &[u8]) -> bool {
+        let Ok(packet) = crate::wire::v15::Packet::parse(datagram) else {
+            return false;
+        };
+        let checksums = !self.config.workarounds.no_checksums;
+        let State::Active(active) = &mut self.state else {
+            return self.handle_login(now, &packet);
+        };
+        let Some(v15) = &active.v15 else { return false };
+        if packet.session != active.managed {
+            return false;
+        }
+        let seq = if v15.big_endian {
+            packet.seq.swap_bytes()
+        } else {
+            packet.seq
+        };
+        let unauthenticated = packet.auth == AuthType::None && v15.auth != AuthType::None;
+        let trusted = self.config.workarounds.unauthenticated
+            || (packet.verify(&v15.password) && (v15.per_message_off || !unauthenticated));
+        if !trusted || !active.window.accept(seq) {
+            return trusted;
+        }
+        if let Ok(response) = ResponseMessage::decode(packet.payload, checksums) {
+            self.handle_response(now, &response);
+        }
+        true
     }
 
     fn handle_session(&mut self, now: Instant, packet: &Packet<'_>) -> bool {
@@ -659,6 +726,10 @@ impl Session {
         if self.no_slot && !matches!(self.state, State::Active(_)) {
             let detail = "the BMC refused with `insufficient resources to create a session` (01h) until the deadline";
             return Failure::new(ErrorKind::NoFreeSession, detail);
+        }
+        if self.activate_silent {
+            let detail = "the BMC answered until Activate Session and then fell silent, as BMCs do at a wrong password (IPMI 1.5)";
+            return Failure::new(ErrorKind::BadPassword, detail);
         }
         let times = if sent == 1 {
             "once".to_owned()

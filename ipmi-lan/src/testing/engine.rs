@@ -75,6 +75,8 @@ pub(crate) enum Asked {
 
 pub(crate) struct Engine {
     slots: Vec<Slot>,
+    /// IPMI v1.5 sessions.
+    pub(super) old: Vec<super::engine15::Slot15>,
     next: u32,
     /// How many sessions were opened to the end.
     pub(crate) opened: u64,
@@ -90,6 +92,7 @@ impl Engine {
     pub(crate) fn new() -> Self {
         Self {
             slots: Vec::new(),
+            old: Vec::new(),
             next: u32::from_le_bytes(random()) | 1,
             opened: 0,
         }
@@ -102,15 +105,28 @@ impl Engine {
             .iter()
             .filter(|s| matches!(s.stage, Stage::Active { .. }))
             .count();
-        (self.slots.len() - active, active)
+        let old = self.old.iter().filter(|s| s.active).count();
+        (self.slots_taken() - active - old, active + old)
+    }
+
+    pub(super) fn slots_taken(&self) -> usize {
+        self.slots.len() + self.old.len()
+    }
+
+    pub(super) fn next_id(&mut self) -> u32 {
+        self.next = self.next.wrapping_add(2).max(1);
+        self.next
     }
 
     pub(crate) fn forget_sessions(&mut self) {
+        self.old.clear();
         self.slots.clear();
     }
 
     pub(crate) fn expire(&mut self, now: Instant, timeout: Duration) {
         self.slots
+            .retain(|slot| now.saturating_duration_since(slot.used) < timeout);
+        self.old
             .retain(|slot| now.saturating_duration_since(slot.used) < timeout);
     }
 
@@ -122,23 +138,13 @@ impl Engine {
     pub(crate) fn ask(&mut self, now: Instant, datagram: &[u8]) -> Asked {
         match classify(datagram) {
             Class::Asf => asf::decode_ping(datagram).map_or(Asked::Nothing, Asked::Ping),
-            Class::V15 => Self::ask_v15(datagram),
+            Class::V15 => self.ask_v15(now, datagram),
             Class::V2 => self.ask_v2(now, datagram),
             Class::Other => Asked::Nothing,
         }
     }
 
-    fn ask_v15(datagram: &[u8]) -> Asked {
-        let Ok(packet) = v15::Packet::parse(datagram) else {
-            return Asked::Nothing;
-        };
-        if packet.session != 0 {
-            return Asked::Nothing;
-        }
-        Self::call(packet.payload, None)
-    }
-
-    fn call(payload: &[u8], session: Option<u32>) -> Asked {
+    pub(super) fn call(payload: &[u8], session: Option<u32>) -> Asked {
         let Ok(request) = RequestMessage::decode(payload) else {
             return Asked::Nothing;
         };
@@ -242,7 +248,7 @@ impl Engine {
             };
         };
         // The same request again: its answer was lost. The specification leaves it open; a good BMC does not open a second session for it.
-        let taken = self.slots.len();
+        let taken = self.slots_taken();
         let known = self.slots.iter_mut().find(|s| {
             matches!(s.stage, Stage::Opened)
                 && s.peer == peer
@@ -261,8 +267,7 @@ impl Engine {
             }
             None if taken >= spec.slots => return refuse(status::NO_RESOURCES),
             None => {
-                self.next = self.next.wrapping_add(2).max(1);
-                let managed = self.next;
+                let managed = self.next_id();
                 let stage = Stage::Opened;
                 let slot = Slot {
                     managed,
@@ -468,18 +473,34 @@ impl Engine {
                 _ => {}
             }
         }
+        if let Some(answer) = self.login(spec, state, call) {
+            return Some(answer);
+        }
         let Some(session) = call.session else {
             // Outside a session only identity is to be had.
             let open = call.net_fn == NETFN_APP && matches!(call.code, 0x37 | 0x01);
             return if open { None } else { Some(Err(NO_PRIVILEGE)) };
         };
-        let slot = self.slot(session)?;
-        let Stage::Active {
-            privilege, limit, ..
-        } = &mut slot.stage
-        else {
-            return Some(Err(0xd5));
-        };
+        let all: Vec<u32> = self
+            .slots
+            .iter()
+            .map(|s| s.managed)
+            .chain(self.old.iter().map(|s| s.session))
+            .collect();
+        let (privilege, limit) =
+            if let Some(old) = self.old.iter_mut().find(|s| s.session == session) {
+                if !old.active {
+                    return Some(Err(0xd5));
+                }
+                (&mut old.privilege, &old.limit)
+            } else {
+                match &mut self.slot(session)?.stage {
+                    Stage::Active {
+                        privilege, limit, ..
+                    } => (privilege, &*limit),
+                    _ => return Some(Err(0xd5)),
+                }
+            };
         if call.net_fn == NETFN_APP {
             match call.code {
                 0x3b => {
@@ -499,7 +520,7 @@ impl Engine {
                 0x3c => {
                     let id = call.data.first_chunk::<4>().map(|b| u32::from_le_bytes(*b));
                     return Some(match id {
-                        Some(id) if self.slots.iter().any(|s| s.managed == id) => Ok(Vec::new()),
+                        Some(id) if all.contains(&id) => Ok(Vec::new()),
                         _ => Err(0x87),
                     });
                 }
@@ -518,6 +539,7 @@ impl Engine {
     pub(crate) fn close(&mut self, call: &Call) {
         if let Some(id) = call.data.first_chunk::<4>().map(|b| u32::from_le_bytes(*b)) {
             self.slots.retain(|s| s.managed != id);
+            self.old.retain(|s| s.session != id);
         }
     }
 
@@ -534,7 +556,11 @@ impl Engine {
             0x01,
             if extended { 0x80 } else { 0 } | 0x14,
             status,
-            if extended { 0x02 } else { 0 },
+            if extended {
+                0x02 | u8::from(spec.v15)
+            } else {
+                0
+            },
             0,
             0,
             0,
@@ -567,6 +593,9 @@ impl Engine {
         let Some(session) = call.session else {
             return Some(v15::seal(v15::AuthType::None, &[], 0, 0, &message));
         };
+        if self.old.iter().any(|s| s.session == session) {
+            return self.answer15(session, &message);
+        }
         let slot = self.slots.iter_mut().find(|s| s.managed == session)?;
         let Stage::Active { keys, seq, .. } = &mut slot.stage else {
             return None;

@@ -13,8 +13,10 @@
 
 mod commands;
 mod engine;
+mod engine15;
 mod network;
 mod power;
+mod relay;
 mod server;
 mod state;
 mod storage;
@@ -33,6 +35,7 @@ use crate::command::boot::BootFlags;
 use crate::command::lan::MacAddr;
 
 pub use network::Network;
+pub use relay::Relay;
 pub use server::{SimBmc, Simulator, SimulatorBuilder};
 pub use state::{BmcSpec, BmcState, Quirks, User};
 pub use storage::{SimSensor, Storage};

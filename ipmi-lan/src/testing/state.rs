@@ -141,6 +141,8 @@ pub struct BmcSpec {
     pub kg: Vec<u8>,
     /// The suites that it has.
     pub suites: Vec<CipherSuite>,
+    /// It speaks IPMI v1.5 too (MD5 and password).
+    pub v15: bool,
     /// How many sessions it can hold, half-open ones included.
     pub slots: usize,
     /// After how long without a message a session is dropped, in real time.
@@ -177,6 +179,7 @@ impl BmcSpec {
             users: vec![User::new("admin", "secret", Privilege::Administrator)],
             kg: Vec::new(),
             suites: vec![CipherSuite::S17, CipherSuite::S3],
+            v15: true,
             slots: 4,
             session_timeout: Duration::from_secs(60),
             quirks: Quirks::default(),
