@@ -385,3 +385,53 @@ async fn a_unit_is_sealed_after_a_restart_and_forgets_nothing() {
         (1, 2, 1)
     );
 }
+
+/// A secret store that is full when the keys are to be written, for two attempts.
+struct Full(MemorySecretStore, std::sync::atomic::AtomicU32);
+
+#[async_trait::async_trait]
+impl SecretStore for Full {
+    async fn get(
+        &self,
+        name: &str,
+    ) -> Result<Option<secrecy::SecretString>, cloudboot::engine::Error> {
+        self.0.get(name).await
+    }
+
+    async fn put(
+        &self,
+        name: &str,
+        value: &secrecy::SecretString,
+    ) -> Result<(), cloudboot::engine::Error> {
+        if name == NAME && self.1.fetch_add(1, std::sync::atomic::Ordering::SeqCst) < 2 {
+            return Err(cloudboot::engine::Error::terminal(
+                "write the secret",
+                "no space left on device",
+            ));
+        }
+        self.0.put(name, value).await
+    }
+
+    async fn remove(&self, name: &str) -> Result<bool, cloudboot::engine::Error> {
+        self.0.remove(name).await
+    }
+
+    async fn names(&self) -> Result<Vec<String>, cloudboot::engine::Error> {
+        self.0.names().await
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_does_not_lose_the_keys() {
+    let fake = Fake::builder().start().await.unwrap();
+    let vault = client(fake.url().as_str());
+    let store = Full(MemorySecretStore::new(), 0.into());
+    let made = keys::initialise(&vault, &store, NAME, Shares::default())
+        .await
+        .unwrap();
+    let kept = keys::kept(&vault, &store, NAME).await.unwrap().unwrap();
+    assert_eq!(
+        kept.root_token.expose_secret(),
+        made.root_token.expose_secret()
+    );
+}

@@ -30,7 +30,7 @@ pub struct Access {
     pub project_domain: String,
     /// The region.
     pub region: String,
-    /// The PEM of the CA that issued the cloud's certificates.
+    /// The PEM of the CA that issued the cloud's certificates; empty for a cloud without TLS.
     pub ca_pem: String,
 }
 
@@ -47,7 +47,7 @@ impl Access {
             domain: self.project_domain.clone(),
         };
         let reach = Reach {
-            ca_pem: Some(self.ca_pem.clone()),
+            ca_pem: Some(self.ca_pem.clone()).filter(|pem| !pem.is_empty()),
             ..reach.clone()
         };
         Keystone::new(self.auth_url.clone(), credential, scope, &reach)
@@ -73,7 +73,9 @@ impl Access {
             let _ = writeln!(s, "      {key}: {}", q(value));
         }
         let _ = writeln!(s, "    region_name: {}", q(&self.region));
-        let _ = writeln!(s, "    cacert: {}", q(&cacert.to_string_lossy()));
+        if !self.ca_pem.is_empty() {
+            let _ = writeln!(s, "    cacert: {}", q(&cacert.to_string_lossy()));
+        }
         let _ = writeln!(s, "    interface: \"public\"\n    identity_api_version: 3");
         s
     }
@@ -95,7 +97,8 @@ impl Access {
             ("OS_INTERFACE", "public"),
             ("OS_CACERT", &cacert.to_string_lossy()),
         ];
-        for (name, value) in vars {
+        let without_ca = |name: &str| name == "OS_CACERT" && self.ca_pem.is_empty();
+        for (name, value) in vars.into_iter().filter(|(name, _)| !without_ca(name)) {
             let _ = writeln!(s, "export {name}={}", shell_quoted(value));
         }
         s

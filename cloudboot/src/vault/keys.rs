@@ -3,12 +3,17 @@
 //! Initialising answers with the keys once. If that answer is lost the Vault can never be opened, so a run that finds an initialised
 //! Vault, an intent and no keys stops and says so: no repetition can help.
 
+use std::time::Duration;
+
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::{Client, InitKeys, SealStatus, Shares};
 use crate::engine::SecretStore;
 use crate::rest::{Error, ErrorKind, Result};
+
+/// How often, a second apart, the keys are offered to a secret store that does not take them.
+const PATIENCE: u32 = 60;
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
@@ -75,6 +80,28 @@ pub async fn load(store: &dyn SecretStore, name: &str) -> Result<Option<InitKeys
     }
 }
 
+/// The keys of the Vault behind `client` that are kept under `name`; `None` if it was never initialised and there are none.
+/// It changes nothing.
+///
+/// # Errors
+/// [`Error::needs_operator`] when the Vault is initialised and its keys are nowhere, or when keys are kept and the Vault is a new one.
+pub async fn kept(
+    client: &Client,
+    store: &dyn SecretStore,
+    name: &str,
+) -> Result<Option<InitKeys>> {
+    let status = client.seal_status().await?;
+    match (load(store, name).await?, status.initialized) {
+        (Some(keys), true) => Ok(Some(keys)),
+        (Some(_), false) => Err(another_vault(client, name)),
+        (None, true) => {
+            let ours = get(store, &intent_name(name)).await?.is_some();
+            Err(keys_nowhere(client, name, ours))
+        }
+        (None, false) => Ok(None),
+    }
+}
+
 /// The keys of the Vault behind `client`: those kept under `name`, or those of initialising it now.
 ///
 /// May be repeated after a crash at any point. It initialises only a Vault that says it was never initialised, and only when no keys are
@@ -88,15 +115,8 @@ pub async fn initialise(
     name: &str,
     shares: Shares,
 ) -> Result<InitKeys> {
-    let status = client.seal_status().await?;
-    match (load(store, name).await?, status.initialized) {
-        (Some(keys), true) => return Ok(keys),
-        (Some(_), false) => return Err(another_vault(client, name)),
-        (None, true) => {
-            let ours = get(store, &intent_name(name)).await?.is_some();
-            return Err(keys_nowhere(client, name, ours));
-        }
-        (None, false) => {}
+    if let Some(keys) = kept(client, store, name).await? {
+        return Ok(keys);
     }
     put(
         store,
@@ -115,8 +135,25 @@ pub async fn initialise(
         }
         Err(e) => return Err(e),
     };
-    put(store, name, &keys.to_secret()).await?;
+    keep(client, store, name, &keys).await?;
     Ok(keys)
+}
+
+/// Writes the keys, again and again for a minute: they are nowhere else, and somebody may make room on the disk.
+async fn keep(client: &Client, store: &dyn SecretStore, name: &str, keys: &InitKeys) -> Result<()> {
+    let secret = keys.to_secret();
+    for _ in 0..PATIENCE {
+        match put(store, name, &secret).await {
+            Ok(()) => return Ok(()),
+            Err(e) => {
+                tracing::error!("Vault's keys exist in this process only, do not stop it: {e}")
+            }
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    put(store, name, &secret)
+        .await
+        .map_err(|e| keys_nowhere(client, name, true).with_source(e))
 }
 
 /// Unseals the Vault behind `client` with `keys`; one that is unsealed already is left alone. May be repeated.
