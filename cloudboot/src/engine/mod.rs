@@ -50,6 +50,6 @@ pub use run::Engine;
 pub use secrets::{DirSecretStore, MemorySecretStore, SecretStore, check_secret_name};
 pub use shared::Shared;
 pub use step::{Deadline, Observation, Resource, Step, StepId, Undo};
-pub use store::{MemoryStore, SqliteStore, StateStore};
+pub use store::{MemoryStore, PostgresStore, SqliteStore, StateStore};
 pub use teardown::TeardownOptions;
 pub use wait::{Polled, Wait, Watch};

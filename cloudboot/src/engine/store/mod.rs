@@ -3,6 +3,7 @@
 //! The journal is never trusted over the system. It never holds secrets.
 
 mod memory;
+mod postgres;
 mod sqlite;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use memory::MemoryStore;
+pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;
 
 use super::{By, Class, Error, Outcome, RunKind, StepId, Undo};

@@ -105,6 +105,7 @@ async fn the_run_of_a_dead_process_of_this_machine_is_adopted_at_once() {
     {
         std::thread::sleep(Duration::from_millis(1));
     }
+    let born = started_of(child.id());
     // Its lease, as this process would have written it.
     let probe = engine(&bench);
     bench.world.kill_at(Some(2));
@@ -128,6 +129,7 @@ async fn the_run_of_a_dead_process_of_this_machine_is_adopted_at_once() {
         leave(&bench, |lease| {
             lease.holder = Some(Holder {
                 pid: child.id(),
+                started: born,
                 run: "dead".into(),
                 ..mine.clone()
             })

@@ -133,6 +133,68 @@ async fn cancelling_lets_calls_end_begins_nothing_more_and_says_how_to_go_on() {
 }
 
 #[tokio::test]
+async fn cancelling_stops_a_step_between_two_of_its_changes() {
+    /// Changes twice; between them lies a one-shot whose result is kept first.
+    struct Twice(World);
+    #[async_trait]
+    impl Step for Twice {
+        type Needs = ();
+        type Output = ();
+        fn id(&self) -> StepId {
+            "twice".into()
+        }
+        fn about(&self) -> String {
+            "Change it twice".into()
+        }
+        async fn observe(&self, _: &(), _: &Context) -> Result<Observation<()>, Error> {
+            Ok(match (self.0.has("first"), self.0.has("second")) {
+                (true, true) => Observation::Satisfied(()),
+                _ => Observation::absent("not both"),
+            })
+        }
+        async fn apply(&self, _: &(), cx: &Context) -> Result<(), Error> {
+            for change in ["first", "second"] {
+                if !self.0.has(change) {
+                    cx.intend(format!("make the {change}")).await?;
+                    cx.clock().sleep(secs(10)).await;
+                    self.0.put(change, "ours");
+                    cx.made("change", change).await?;
+                }
+            }
+            Ok(())
+        }
+    }
+    let bench = Bench::new();
+    let engine = |cancel: CancellationToken| {
+        let mut graph = Graph::new();
+        graph.add(Twice(bench.world.clone()), ());
+        bench.builder(graph).cancel(cancel).build().unwrap()
+    };
+    let cancel = CancellationToken::new();
+    let stop = async {
+        bench.clock.sleep(secs(5)).await;
+        cancel.cancel();
+    };
+    let first = engine(cancel.clone());
+    let (report, ()) = bench
+        .clock
+        .drive(futures_util::future::join(first.run(), stop))
+        .await;
+    let report = report.unwrap();
+    assert_eq!(
+        bench.world.things(),
+        ["first"],
+        "what was begun was ended and kept, the next was not begun"
+    );
+    insta::assert_snapshot!(error_of(&report, "twice"), @"make the second: the run was asked to stop; next: run again: it goes on from what stands");
+    let report = bench.run(&engine(CancellationToken::new())).await.unwrap();
+    assert_eq!(
+        (report.outcome, report.total),
+        (Outcome::Done { changed: 1 }, secs(10))
+    );
+}
+
+#[tokio::test]
 async fn cancelling_interrupts_waits_and_questions() {
     let bench = Bench::new();
     bench.world.put("a", "waits");

@@ -137,6 +137,130 @@ async fn sqlite_keeps_its_promises_and_what_it_was_told() {
     );
 }
 
+/// Where a real PostgreSQL is, or nothing where there is none.
+fn postgres() -> Option<String> {
+    let url = std::env::var("CLOUDBOOT_POSTGRES_URL")
+        .ok()
+        .filter(|url| !url.is_empty());
+    if url.is_none() {
+        let how =
+            "CLOUDBOOT_POSTGRES_URL is not set: `. <(tests/peers/start postgres)` starts a server";
+        assert_ne!(
+            std::env::var("CLOUDBOOT_PEERS").as_deref(),
+            Ok("1"),
+            "{how}"
+        );
+        println!("skipped: {how}");
+    }
+    url
+}
+
+#[tokio::test]
+async fn postgresql_keeps_its_promises_to_two_controllers() {
+    let Some(url) = postgres() else { return };
+    // A database of its own, so that the test can be repeated.
+    let database = format!("cloudboot_{}", uuid::Uuid::new_v4().simple());
+    let (admin, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    admin
+        .batch_execute(&format!("CREATE DATABASE {database}"))
+        .await
+        .unwrap();
+    let mut at = url::Url::parse(&url).unwrap();
+    at.set_path(&database);
+
+    // Two at once make the tables.
+    let (store, other) = tokio::join!(
+        PostgresStore::connect(at.as_str()),
+        PostgresStore::connect(at.as_str())
+    );
+    let (store, other) = (store.unwrap(), other.unwrap());
+    keeps_its_promises(&store).await;
+    assert_eq!(
+        other.read("x").await.unwrap(),
+        store.read("x").await.unwrap()
+    );
+    // Of many who take a lease at once, one has it.
+    let (one, two) = (lease(1, 0), lease(1, 1));
+    let (first, second) = tokio::join!(
+        store.swap_lease("y", None, &one),
+        other.swap_lease("y", None, &two)
+    );
+    assert!(first.unwrap() ^ second.unwrap());
+    // A connection that was cut is made anew; what was cut is told as transient.
+    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1";
+    assert!(admin.execute(cut, &[&database]).await.unwrap() >= 2);
+    let mut tries = 0;
+    while let Err(error) = store.read("x").await {
+        assert!(error.is_transient(), "{error}");
+        tries += 1;
+        assert!(tries < 3);
+    }
+    assert_eq!(store.read("x").await.unwrap().len(), 3);
+    // A run over it, and another controller that is refused meanwhile.
+    let (world, store, other) = (World::default(), Arc::new(store), Arc::new(other));
+    let engine = |store: Arc<PostgresStore>| {
+        let mut graph = Graph::new();
+        let mut make = Make::new(&world, "a");
+        make.takes = std::time::Duration::from_millis(300);
+        graph.add(make, vec![]);
+        Engine::builder(graph)
+            .deployment("z")
+            .store(store)
+            .build()
+            .unwrap()
+    };
+    let (first, second) = (engine(store), engine(other));
+    let late = async {
+        tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+        second.run().await.unwrap_err()
+    };
+    let (report, error) = tokio::join!(first.run(), late);
+    assert_eq!(report.unwrap().outcome, Outcome::Done { changed: 1 });
+    assert!(
+        error.to_string().contains("another runner holds it"),
+        "{error}"
+    );
+
+    let later = "UPDATE cloudboot.version SET version = 9";
+    let (inside, connection) = tokio_postgres::connect(at.as_str(), tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    inside.batch_execute(later).await.unwrap();
+    let error = PostgresStore::connect(at.as_str()).await.unwrap_err();
+    insta::assert_snapshot!(error.to_string().replace(&database, "DATABASE"), @"open the journal in the PostgreSQL database DATABASE on 127.0.0.1: a later version made its tables (9, this version knows 1); next: use the later version");
+    admin
+        .batch_execute(&format!("DROP DATABASE {database} WITH (FORCE)"))
+        .await
+        .unwrap();
+
+    at.set_password(Some("not-it")).unwrap();
+    let error = PostgresStore::connect(at.as_str()).await.unwrap_err();
+    assert!(
+        error.is_needs_operator() && !error.to_string().contains("not-it"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_postgresql_that_is_not_there_is_told() {
+    let error = PostgresStore::connect("host=127.0.0.1 port=1 user=cloudboot password=hunter2")
+        .await
+        .unwrap_err();
+    assert!(
+        error.is_transient() && !format!("{error:?}").contains("hunter2"),
+        "{error}"
+    );
+    let error = PostgresStore::connect("password=hunter2 nonsense")
+        .await
+        .unwrap_err();
+    insta::assert_snapshot!(error, @r#"connect to the journal's PostgreSQL: its connection string cannot be read; next: write it as "host=... user=... dbname=..." or postgresql://user@host/database"#);
+    assert!(!format!("{error:?}").contains("hunter2"));
+}
+
 #[tokio::test]
 async fn a_run_is_resumed_from_the_file() {
     let folder = tempfile::tempdir().unwrap();
