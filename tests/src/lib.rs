@@ -39,6 +39,10 @@ pub const PEERS: &[Peer] = &[
         name: "snapd",
         variable: "CLOUDBOOT_SNAPD_SOCKET",
     },
+    Peer {
+        name: "systemd",
+        variable: "CLOUDBOOT_SYSTEMD_PID",
+    },
 ];
 
 /// Where the real system called `name` is (the value of its variable in [`PEERS`]), if it runs.

@@ -1,10 +1,12 @@
 //! What must hold of a port, whoever plays it.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
+use cloudboot::host::bridge::BridgeState;
 use cloudboot::host::nat::NatSpec;
 use cloudboot::host::postgres::{DatabaseSpec, Password};
-use cloudboot::host::{Kind, Nat, Postgres, Snaps};
+use cloudboot::host::{Host, Kind, Nat, Postgres, Snaps};
 use secrecy::SecretString;
 
 /// A role with its database: made once, told when it stands, checked by a login, gone without a trace.
@@ -136,4 +138,79 @@ pub(crate) async fn nat(nat: &Nat) {
             "{state:?}"
         );
     }
+}
+
+/// The bridge takes the NIC's address, is made once, and gives everything back, comments and all.
+pub(crate) async fn bridge(host: &Host, nic: &str, rollback: Duration) {
+    let file = "/etc/netplan/50-cloud-init.yaml";
+    let before = host.files.read(file).await.unwrap();
+    let mode = host.files.mode(file).await.unwrap();
+    let address = "10.42.0.1".parse().unwrap();
+    let mac = host.interface_of(address).await.unwrap().unwrap().mac;
+    assert_eq!(
+        host.observe_bridge(nic, "br0").await.unwrap(),
+        BridgeState::Absent
+    );
+    for _ in 0..2 {
+        host.create_bridge(nic, "br0", "cloud-a", rollback)
+            .await
+            .unwrap();
+        let BridgeState::Ready { addresses } = host.observe_bridge(nic, "br0").await.unwrap()
+        else {
+            panic!("not ready")
+        };
+        assert!(
+            addresses.iter().any(|a| a.to_string() == "10.42.0.1/16"),
+            "{addresses:?}"
+        );
+    }
+    assert_eq!(
+        host.bridge_mark("br0").await.unwrap().as_deref(),
+        Some("cloud-a")
+    );
+    let link = host.interface_of(address).await.unwrap().unwrap();
+    assert_eq!(
+        (link.name.as_str(), link.mac),
+        ("br0", mac),
+        "the bridge has the NIC's own hardware address"
+    );
+    assert_eq!(
+        host.files
+            .mode("/etc/netplan/60-cloudboot.yaml")
+            .await
+            .unwrap(),
+        0o600
+    );
+    // Nothing is on trial any more: it stands after the rollback's time.
+    assert!(host.netplan.pending().await.unwrap().is_empty());
+    for _ in 0..2 {
+        host.remove_bridge(nic, "br0", rollback).await.unwrap();
+        assert_eq!(
+            host.observe_bridge(nic, "br0").await.unwrap(),
+            BridgeState::Absent
+        );
+    }
+    assert_eq!(host.interface_of(address).await.unwrap().unwrap().name, nic);
+    assert!(
+        !host
+            .interfaces()
+            .await
+            .unwrap()
+            .iter()
+            .any(|l| l.name == "br0"),
+        "no empty bridge stays behind"
+    );
+    assert_eq!(
+        String::from_utf8_lossy(&host.files.read(file).await.unwrap()),
+        String::from_utf8_lossy(&before),
+        "comments and all"
+    );
+    assert_eq!(host.files.mode(file).await.unwrap(), mode);
+    assert!(
+        !host
+            .files
+            .exists("/etc/netplan/60-cloudboot.yaml")
+            .await
+            .unwrap()
+    );
 }

@@ -331,74 +331,7 @@ async fn the_bridge_takes_all_and_gives_all_back() {
     let root = folder();
     let lab = LabHostServer::builder(root.path()).start().await.unwrap();
     let host = lab.host();
-    let before = host
-        .files
-        .read("/etc/netplan/50-cloud-init.yaml")
-        .await
-        .unwrap();
-    assert_eq!(
-        host.interface_of("10.42.0.1".parse().unwrap())
-            .await
-            .unwrap()
-            .unwrap()
-            .name,
-        "eno3"
-    );
-    assert_eq!(
-        host.observe_bridge("eno3", "br0").await.unwrap(),
-        BridgeState::Absent
-    );
-    for _ in 0..2 {
-        host.create_bridge("eno3", "br0", "cloud-a", MINUTE)
-            .await
-            .unwrap();
-        let BridgeState::Ready { addresses } = host.observe_bridge("eno3", "br0").await.unwrap()
-        else {
-            panic!()
-        };
-        assert_eq!(addresses[0].to_string(), "10.42.0.1/16");
-    }
-    assert_eq!(
-        host.bridge_mark("br0").await.unwrap().as_deref(),
-        Some("cloud-a")
-    );
-    assert_eq!(
-        host.interface_of("10.42.0.1".parse().unwrap())
-            .await
-            .unwrap()
-            .unwrap()
-            .name,
-        "br0"
-    );
-    assert_eq!(
-        host.files
-            .mode("/etc/netplan/60-cloudboot.yaml")
-            .await
-            .unwrap(),
-        0o600
-    );
-    for _ in 0..2 {
-        host.remove_bridge("eno3", "br0", MINUTE).await.unwrap();
-        assert_eq!(
-            host.observe_bridge("eno3", "br0").await.unwrap(),
-            BridgeState::Absent
-        );
-    }
-    assert_eq!(
-        host.files
-            .read("/etc/netplan/50-cloud-init.yaml")
-            .await
-            .unwrap(),
-        before,
-        "comments and all"
-    );
-    assert!(
-        !host
-            .files
-            .exists("/etc/netplan/60-cloudboot.yaml")
-            .await
-            .unwrap()
-    );
+    bodies::bridge(&host, "eno3", MINUTE).await;
     assert_eq!(lab.counts()["bridge:br0"], 1);
     assert!(
         host.observe_bridge("eno9", "br0")

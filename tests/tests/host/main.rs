@@ -7,3 +7,4 @@ mod lab;
 mod nat;
 mod netplan;
 mod real;
+mod systemd;

@@ -1,0 +1,67 @@
+#!/bin/bash
+# usage: systemd.sh start DIR | stop DIR
+# A Debian 12 with a real systemd, D-Bus, netplan and networkd, in namespaces of its own (pid, mount, net, uts, ipc, cgroup): nothing of this
+# machine is writable from it. Prints the pid of its init as seen from here: its files are below /proc/PID/root, its bus is
+# /proc/PID/root/run/dbus/system_bus_socket. The root folder (450 MB, two to three minutes) is kept in $PEERS_CACHE
+# (default ~/.cache/peers) between runs; DIR holds what the running one changes of it. Root only.
+# apt: debootstrap iproute2
+set -eu
+cmd=${1:-}
+[ $# -ge 2 ] || { sed -n 2p "$0" >&2; exit 2; }
+DIR=$(realpath -m "$2") CACHE=${PEERS_CACHE:-$HOME/.cache/peers} R=$(realpath -m "$2")/root
+GROUP=/sys/fs/cgroup/$( [ -d /sys/fs/cgroup/unified ] && echo unified/ )cloudboot-peer-$(echo "$DIR" | cksum | cut -d' ' -f1)
+# The init: the only child of the unshare that we started.
+init_of() { [ -s "$DIR/pid" ] && cat "/proc/$(cat "$DIR/pid")/task/$(cat "$DIR/pid")/children" 2>/dev/null | tr -d ' '; }
+mine() { [ -s "$DIR/pid" ] && grep -qzxF "SYSTEMD_PEER=$DIR" "/proc/$(cat "$DIR/pid")/environ" 2>/dev/null; }
+case $cmd in
+start)
+  mkdir -p "$DIR" "$CACHE"
+  if [ ! -d "$CACHE/systemd-root/etc" ]; then
+    rm -rf "$CACHE/systemd-root.new"
+    debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,netplan.io,nftables,iproute2,udev,kmod \
+      bookworm "$CACHE/systemd-root.new" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" >"$DIR/debootstrap.out" 2>&1 || { tail -n 20 "$DIR/debootstrap.out" >&2; exit 1; }
+    ln -sf /lib/systemd/system/systemd-networkd.service "$CACHE/systemd-root.new/etc/systemd/system/multi-user.target.wants/systemd-networkd.service"
+    for unit in systemd-udevd systemd-udev-trigger systemd-logind systemd-networkd-wait-online getty@tty1 console-getty; do
+      ln -sf /dev/null "$CACHE/systemd-root.new/etc/systemd/system/$unit.service"
+    done
+    mv "$CACHE/systemd-root.new" "$CACHE/systemd-root"
+  fi
+  if ! mine; then
+    rm -rf "$R" "$DIR/upper" "$DIR/work"; mkdir -p "$R" "$DIR/upper" "$DIR/work" "$GROUP"
+    SYSTEMD_PEER=$DIR setsid bash -c '
+      echo $$ >"$2/cgroup.procs"
+      exec unshare --mount --pid --fork --kill-child --net --uts --ipc --cgroup bash -euc '\''
+        R=$1/root
+        mount --make-rprivate /
+        mount -t overlay -o "lowerdir=$3,upperdir=$1/upper,workdir=$1/work" overlay "$R" || { cp -a "$3/." "$R"; mount --bind "$R" "$R"; }
+        mount -t proc proc "$R/proc"
+        mount --bind "$R/proc/sys" "$R/proc/sys"; mount -o remount,ro,bind "$R/proc/sys"
+        mount --bind "$R/proc/sys/net" "$R/proc/sys/net"; mount -o remount,rw,bind "$R/proc/sys/net"
+        # Of /sys only the links of this network namespace are writable: netplan triggers udev events of them.
+        mount -t sysfs sysfs "$R/sys"
+        mount --bind "$R/sys/devices/virtual/net" "$R/sys/devices/virtual/net"; mount -o remount,ro,bind "$R/sys"
+        mount -t cgroup2 cgroup "$R/sys/fs/cgroup"
+        mount -t tmpfs -o mode=755 tmpfs "$R/dev"
+        mknod -m 666 "$R/dev/null" c 1 3; mknod -m 666 "$R/dev/zero" c 1 5; mknod -m 666 "$R/dev/full" c 1 7
+        mknod -m 666 "$R/dev/random" c 1 8; mknod -m 666 "$R/dev/urandom" c 1 9; mknod -m 666 "$R/dev/tty" c 5 0
+        mkdir "$R/dev/pts" "$R/dev/shm"; mount -t devpts -o newinstance,ptmxmode=0666 devpts "$R/dev/pts"; ln -s pts/ptmx "$R/dev/ptmx"
+        mount -t tmpfs -o mode=755 tmpfs "$R/run"; mount -t tmpfs tmpfs "$R/tmp"
+        hostname controller
+        ip link set lo up
+        cd "$R"; pivot_root . .; umount -l .
+        exec env -i container=lxc PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 /lib/systemd/systemd --log-target=journal
+      '\'' _ "$@"' _ "$DIR" "$GROUP" "$CACHE/systemd-root" </dev/null >"$DIR/out" 2>&1 &
+    echo $! >"$DIR/pid"
+  fi
+  for _ in $(seq 300); do
+    i=$(init_of || true)
+    if [ -n "$i" ] && [ -S "/proc/$i/root/run/dbus/system_bus_socket" ] && nsenter -t "$i" -a systemctl is-active -q systemd-networkd 2>/dev/null; then echo "$i"; exit; fi
+    sleep .1
+  done
+  tail -n 20 "$DIR/out" >&2; exit 1 ;;
+stop)
+  if mine; then p=$(cat "$DIR/pid"); kill -KILL "$p" 2>/dev/null || true; for _ in $(seq 50); do mine || break; sleep .1; done; fi
+  for _ in $(seq 50); do rmdir "$GROUP" 2>/dev/null && break; [ -d "$GROUP" ] || break; find "$GROUP" -mindepth 1 -depth -type d -exec rmdir {} + 2>/dev/null; sleep .1; done
+  if [ -f "$DIR/pid" ]; then rm -rf "$DIR"; fi ;;
+*) sed -n 2p "$0" >&2; exit 2 ;;
+esac
