@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use tokio::sync::Notify;
 
 use super::builder::Parts;
-use super::context::{Common, Phase, Track};
+use super::context::{Common, Moment, Phase, Track};
 use super::deadline::Resting;
 use super::erased::Erased;
 use super::graph::{Outputs, Value};
@@ -329,7 +329,7 @@ impl Attempt {
                 } => by,
                 other => return Ok(other),
             };
-            let now = self.cx.clock().now();
+            let now = self.cx.common.moment();
             let at = self.cx.now();
             let before = blocked.get_or_insert_with(|| Blocked {
                 by: String::new(),
@@ -349,12 +349,12 @@ impl Attempt {
                 self.cx.saw(by.clone());
                 (before.by, before.changed) = (by, now);
             }
-            let stall = (before.changed + deadline.stall).saturating_sub(now);
-            let left = stall.min((before.began + deadline.total).saturating_sub(now));
+            let stall = self.cx.common.left(before.changed, deadline.stall);
+            let left = stall.min(self.cx.common.left(before.began, deadline.total));
             if left.is_zero() {
                 let found = format!(
                     "for {} it was blocked: {}",
-                    say(now - before.began),
+                    say(now.clock.saturating_sub(before.began.clock)),
                     before.by
                 );
                 return Err(Error::terminal(&self.about, found)
@@ -473,9 +473,9 @@ impl Attempt {
 /// What blocks a step, and since when.
 struct Blocked {
     by: String,
-    began: Duration,
+    began: Moment,
     began_at: jiff::Timestamp,
-    changed: Duration,
+    changed: Moment,
 }
 
 fn gave_up(error: Error, attempts: u32) -> Error {

@@ -23,6 +23,13 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Returns when `now` has advanced by `duration`. Cancel safe.
     async fn sleep(&self, duration: Duration);
+
+    /// How much real time a deadline leaves at least. A clock that runs a thousand times as fast
+    /// does not make this machine as fast: without this, a quarter of an hour would be over before
+    /// a slow answer came.
+    fn least_real(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 fn later(base: Timestamp, by: Duration) -> Timestamp {
@@ -67,7 +74,11 @@ pub struct ScaledClock {
     source: Arc<dyn Fn() -> Duration + Send + Sync>,
     speed: f64,
     epoch: Timestamp,
+    least_real: Duration,
 }
+
+/// What a deadline leaves by default under a clock that runs faster than real time.
+const LEAST_REAL: Duration = Duration::from_secs(3);
 
 impl ScaledClock {
     /// A clock that begins now, at this machine's date, and runs `speed` times as fast.
@@ -79,6 +90,7 @@ impl ScaledClock {
             source: Arc::new(move || begin.elapsed().mul_f64(speed)),
             speed,
             epoch: Timestamp::now(),
+            least_real: least_real(speed),
         }
     }
 
@@ -89,16 +101,34 @@ impl ScaledClock {
         speed: f64,
         epoch: Timestamp,
     ) -> Self {
+        let speed = sane(speed);
         Self {
             source: Arc::new(source),
-            speed: sane(speed),
+            speed,
             epoch,
+            least_real: least_real(speed),
         }
+    }
+
+    /// Sets how much real time a deadline leaves at least: by default 3 s where the clock runs
+    /// faster than real time.
+    #[must_use]
+    pub fn leaving(mut self, least_real: Duration) -> Self {
+        self.least_real = least_real;
+        self
     }
 
     /// How many times as fast as real time.
     pub fn speed(&self) -> f64 {
         self.speed
+    }
+}
+
+fn least_real(speed: f64) -> Duration {
+    if speed > 1.0 {
+        LEAST_REAL
+    } else {
+        Duration::ZERO
     }
 }
 
@@ -127,6 +157,10 @@ impl Clock for ScaledClock {
 
     fn timestamp(&self) -> Timestamp {
         later(self.epoch, self.now())
+    }
+
+    fn least_real(&self) -> Duration {
+        self.least_real
     }
 
     async fn sleep(&self, duration: Duration) {

@@ -19,6 +19,7 @@ use super::{Clock, Deadline, Error, Event, SecretStore, StepId, Waited};
 pub(super) struct Common {
     pub(super) deployment: String,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) host_clock: Arc<dyn Clock>,
     pub(super) secrets: Arc<Scrubber>,
     pub(super) journal: Journal,
     pub(super) bus: Bus,
@@ -30,7 +31,35 @@ pub(super) struct Common {
     pub(super) notes: Mutex<Vec<String>>,
 }
 
+/// A moment by both clocks.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Moment {
+    /// By the engine's clock.
+    pub(super) clock: Duration,
+    /// By the host's.
+    host: Duration,
+}
+
 impl Common {
+    /// Now.
+    pub(super) fn moment(&self) -> Moment {
+        Moment {
+            clock: self.clock.now(),
+            host: self.host_clock.now(),
+        }
+    }
+
+    /// How long it is until `limit` after a moment, by the engine's clock; zero when it is past and
+    /// the real time that the clock leaves is past as well.
+    pub(super) fn left(&self, since: Moment, limit: Duration) -> Duration {
+        let now = self.moment();
+        let left = (since.clock + limit).saturating_sub(now.clock);
+        if left.is_zero() && now.host.saturating_sub(since.host) < self.clock.least_real() {
+            return (limit / 8).max(Duration::from_secs(1));
+        }
+        left
+    }
+
     pub(super) fn tell(&self, event: Event) {
         self.bus.tell(self.secrets.clean_all(event));
     }
@@ -66,7 +95,7 @@ impl Common {
 #[derive(Default)]
 pub(super) struct Track {
     /// When something was last seen to change.
-    pub(super) touched: Mutex<Duration>,
+    pub(super) touched: Mutex<Moment>,
     /// How many waits of the step are under way: they watch for a stall themselves.
     pub(super) waits: AtomicUsize,
     /// What the step meant to change in this run.
@@ -307,6 +336,6 @@ impl Context {
             .track
             .touched
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) = self.common.clock.now();
+            .unwrap_or_else(PoisonError::into_inner) = self.common.moment();
     }
 }

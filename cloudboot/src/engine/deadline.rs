@@ -14,15 +14,15 @@ impl Attempt {
         self.begun.notified().await;
         let (clock, track) = (self.cx.clock(), &self.cx.track);
         let deadline = self.step.deadline();
-        let began = clock.now();
+        let began = self.cx.common.moment();
         let found = loop {
-            let now = clock.now();
-            let total = (began + deadline.total).saturating_sub(now);
+            let total = self.cx.common.left(began, deadline.total);
+            let so_far = clock.now().saturating_sub(began.clock);
             if total.is_zero() {
-                break format!("it was not done after {}", say(now - began));
+                break format!("it was not done after {}", say(so_far));
             }
             let touched = *track.touched.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut stall = (touched + deadline.stall).saturating_sub(now);
+            let mut stall = self.cx.common.left(touched, deadline.stall);
             if track.waits.load(Ordering::SeqCst) > 0 {
                 // What waits has a stall of its own.
                 stall = deadline.stall;
@@ -30,8 +30,8 @@ impl Attempt {
             if stall.is_zero() {
                 break format!(
                     "nothing was heard of it for {} ({} in all)",
-                    say(now - touched),
-                    say(now - began)
+                    say(clock.now().saturating_sub(touched.clock)),
+                    say(so_far)
                 );
             }
             clock.sleep(total.min(stall)).await;

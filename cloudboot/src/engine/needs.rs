@@ -112,7 +112,7 @@ mod sealed {
 
 /// What a step holds of earlier ones: nothing `()`, a handle, a list of handles, or a tuple of these.
 ///
-/// The step's [`Step::Needs`] is then `()`, the output, a list of outputs, or a tuple of these.
+/// The step's [`Step::Needs`](super::Step::Needs) is then `()`, the output, a list of outputs, or a tuple of these.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not name the outputs of earlier steps",
     note = "give `()`, `&Handle<A>`, `Vec<Handle<A>>`, `Option<Handle<A>>`, or a tuple of up to 8 of these"

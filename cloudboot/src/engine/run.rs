@@ -174,6 +174,7 @@ impl Engine {
         Arc::new(Common {
             deployment: self.parts.deployment.clone(),
             clock: Arc::clone(&self.parts.clock),
+            host_clock: Arc::clone(&self.parts.host_clock),
             secrets: Arc::new(Scrubber::new(Arc::clone(&self.parts.secrets))),
             journal,
             bus: self.bus.clone(),

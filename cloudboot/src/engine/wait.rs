@@ -11,6 +11,7 @@ use futures_core::Stream;
 use futures_util::StreamExt;
 use tokio::sync::Notify;
 
+use super::context::Moment;
 use super::report::say;
 use super::{Context, Deadline, Error, Event, Failure, Waited};
 
@@ -216,9 +217,9 @@ impl<'a> Wait<'a> {
 struct Sight<'a> {
     cx: &'a Context,
     what: String,
-    began: Duration,
+    began: Moment,
     since: jiff::Timestamp,
-    changed: Duration,
+    changed: Moment,
     seen: Option<(String, Option<f32>)>,
     blocker: Option<String>,
     trouble: Option<Error>,
@@ -228,7 +229,7 @@ struct Sight<'a> {
 impl<'a> Sight<'a> {
     fn new(cx: &'a Context, what: String) -> Self {
         cx.track.waits.fetch_add(1, Ordering::SeqCst);
-        let now = cx.clock().now();
+        let now = cx.common.moment();
         Self {
             cx,
             what,
@@ -254,7 +255,7 @@ impl<'a> Sight<'a> {
         {
             return false;
         }
-        self.changed = self.cx.clock().now();
+        self.changed = self.cx.common.moment();
         self.cx.saw(format!("{}: {state}", self.what));
         self.cx.tell(Event::Waiting {
             at: self.cx.now(),
@@ -283,10 +284,8 @@ impl<'a> Sight<'a> {
 
     /// How long may still be waited.
     fn left(&self, deadline: Deadline) -> Duration {
-        let now = self.cx.clock().now();
-        let stall = (self.changed + deadline.stall).saturating_sub(now);
-        let total = (self.began + deadline.total).saturating_sub(now);
-        stall.min(total)
+        let stall = self.cx.common.left(self.changed, deadline.stall);
+        stall.min(self.cx.common.left(self.began, deadline.total))
     }
 
     fn last_seen(&self) -> String {
@@ -310,7 +309,10 @@ impl<'a> Sight<'a> {
 
     fn overdue(&self, attempted: String, deadline: Deadline, next: Option<String>) -> Error {
         let now = self.cx.clock().now();
-        let (waited, still) = (now - self.began, now - self.changed);
+        let (waited, still) = (
+            now.saturating_sub(self.began.clock),
+            now.saturating_sub(self.changed.clock),
+        );
         let found = if waited >= deadline.total {
             format!("it was not so after {}", say(waited))
         } else {
@@ -354,7 +356,7 @@ impl Drop for Sight<'_> {
     fn drop(&mut self) {
         self.cx.touch();
         self.cx.track.waits.fetch_sub(1, Ordering::SeqCst);
-        let time = self.cx.clock().now().saturating_sub(self.began);
+        let time = self.cx.clock().now().saturating_sub(self.began.clock);
         let mut longest = self
             .cx
             .track

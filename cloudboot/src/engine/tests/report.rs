@@ -174,3 +174,65 @@ async fn an_observation_that_hangs_does_not_keep_a_cancelled_run() {
         (Outcome::Cancelled, secs(65))
     );
 }
+
+#[tokio::test]
+async fn a_fast_clock_leaves_a_slow_machine_its_time() {
+    /// Works for real time, which the fast clock takes for hours.
+    struct Slow(std::sync::atomic::AtomicBool, bool);
+    #[async_trait]
+    impl Step for Slow {
+        type Needs = ();
+        type Output = ();
+        fn id(&self) -> StepId {
+            "slow".into()
+        }
+        fn about(&self) -> String {
+            "Be slow".into()
+        }
+        fn deadline(&self) -> Deadline {
+            Deadline::minutes(1, 2)
+        }
+        async fn observe(&self, _: &(), _: &Context) -> Result<Observation<()>, Error> {
+            let stands = self.0.load(std::sync::atomic::Ordering::SeqCst);
+            Ok(if stands {
+                Observation::Satisfied(())
+            } else {
+                Observation::absent("slow")
+            })
+        }
+        async fn apply(&self, _: &(), cx: &Context) -> Result<(), Error> {
+            if self.1 {
+                let polls = std::sync::atomic::AtomicU32::new(0);
+                cx.wait("a slow answer", Deadline::minutes(1, 2), async || {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    let polls = polls.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                    Ok(if polls == 3 {
+                        Polled::Done(())
+                    } else {
+                        Polled::pending("still")
+                    })
+                })
+                .await?;
+            } else {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+            cx.intend("be there").await?;
+            self.0.store(true, std::sync::atomic::Ordering::SeqCst);
+            Ok(())
+        }
+    }
+    for waits in [false, true] {
+        for (least, done) in [(secs(60), true), (Duration::ZERO, false)] {
+            let bench = Bench::new();
+            let mut graph = Graph::new();
+            graph.add(Slow(false.into(), waits), ());
+            let clock = ScaledClock::new(10_000.0).leaving(least);
+            let engine = bench.builder(graph).clock(Arc::new(clock)).build().unwrap();
+            assert_eq!(
+                engine.run().await.unwrap().outcome.is_done(),
+                done,
+                "{waits} {least:?}"
+            );
+        }
+    }
+}
