@@ -23,6 +23,8 @@ struct Target {
     machine: String,
     requires: Vec<String>,
     description: String,
+    /// Beside another application's unit.
+    beside: bool,
 }
 
 struct Planner<'a> {
@@ -40,8 +42,8 @@ struct Planner<'a> {
     units: BTreeMap<(String, u64), usize>,
     /// Indices of `addUnit` by application.
     new_units: BTreeMap<String, Vec<usize>>,
-    /// Top-level machine of each `addUnit`.
-    unit_machine: BTreeMap<usize, String>,
+    /// Top-level machine of each `addUnit`, and its place in words.
+    unit_machine: BTreeMap<usize, (String, String)>,
     next: BTreeMap<String, u64>,
     /// (application, target application) to what is left of its new units.
     new_beside: BTreeMap<(String, String), Vec<usize>>,
@@ -462,8 +464,7 @@ impl Planner<'_> {
                         put(&mut args, "channel", &app.channel);
                         put_map(&mut args, "resources", &revisions);
                         put_map(&mut args, "local-resources", &files);
-                        let description =
-                            describe_charm(&format!("upgrade {name} using charm"), &app, &base);
+                        let description = describe_charm(&format!("upgrade {name}"), &app, &base);
                         self.add("upgradeCharm", args, requires, description);
                     }
                     self.changed_application(&name, &app, &e);
@@ -546,7 +547,7 @@ impl Planner<'_> {
                 .collect();
             args.insert("exposed-endpoints".into(), json!(endpoints));
         }
-        self.add("expose", args, requires, format!("expose {name}"));
+        self.add("expose", args, requires, exposure(name, app));
     }
 
     fn annotate(
@@ -944,15 +945,18 @@ impl Planner<'_> {
             change.requires.extend(target.requires);
             change.requires.extend(previous.take());
             previous = Some(change.id.clone());
-            change.description.push_str(&format!(
-                " to {}",
-                if target.description.is_empty() {
-                    format!("new machine {}", target.machine)
-                } else {
-                    target.description
-                }
-            ));
-            self.unit_machine.insert(i, target.machine);
+            let place = if target.description.is_empty() {
+                format!("new machine {}", target.machine)
+            } else {
+                target.description
+            };
+            change.description.push_str(&format!(" to {place}"));
+            if target.beside {
+                change
+                    .description
+                    .push_str(&format!(" to satisfy [{directive}]"));
+            }
+            self.unit_machine.insert(i, (target.machine, place));
         }
         Ok(())
     }
@@ -996,7 +1000,7 @@ impl Planner<'_> {
                 .filter(|m| self.m.machines.contains_key(*m))
                 .cloned();
             return match (mapped, self.machines.get(&p.machine).cloned()) {
-                (Some(m), _) => Ok(self.existing_machine(name, app, &m, &p.container)),
+                (Some(m), _) => Ok(self.existing_machine(app, &m, &p.container)),
                 (None, Some((i, machine))) => {
                     let id = self.changes[i].id.clone();
                     let t = Target {
@@ -1004,6 +1008,7 @@ impl Planner<'_> {
                         machine: machine.clone(),
                         requires: vec![id],
                         description: format!("new machine {machine}"),
+                        ..Target::default()
                     };
                     if p.container.is_empty() {
                         Ok(t)
@@ -1016,7 +1021,10 @@ impl Planner<'_> {
         }
         if let Some(u) = p.unit {
             if let Some(m) = self.m.unit_machine(&p.application, u).map(str::to_owned) {
-                return Ok(self.existing_machine(name, app, &m, &p.container));
+                return Ok(Target {
+                    beside: true,
+                    ..self.existing_machine(app, &m, &p.container)
+                });
             }
             return match self.units.get(&(p.application.clone(), u)).copied() {
                 Some(i) => self.beside(i, app, &p.container),
@@ -1024,7 +1032,10 @@ impl Planner<'_> {
             };
         }
         if let Some(m) = self.next_old_beside(name, &p) {
-            return Ok(self.existing_machine(name, app, &m, &p.container));
+            return Ok(Target {
+                beside: true,
+                ..self.existing_machine(app, &m, &p.container)
+            });
         }
         let key = (name.to_owned(), p.application.clone());
         let all = self
@@ -1080,7 +1091,6 @@ impl Planner<'_> {
 
     fn existing_machine(
         &mut self,
-        _name: &str,
         app: &ApplicationSpec,
         machine: &str,
         container: &str,
@@ -1132,20 +1142,13 @@ impl Planner<'_> {
 
     fn beside(&mut self, unit: usize, app: &ApplicationSpec, container: &str) -> Result<Target> {
         let id = self.changes[unit].id.clone();
-        let machine = self.unit_machine.get(&unit).cloned().unwrap_or_default();
+        let (machine, description) = self.unit_machine.get(&unit).cloned().unwrap_or_default();
         let t = Target {
             to: format!("${id}"),
-            description: format!(
-                "the machine of {}",
-                self.changes[unit]
-                    .description
-                    .trim_start_matches("add ")
-                    .split(" to ")
-                    .next()
-                    .unwrap_or("")
-            ),
+            description,
             machine,
             requires: vec![id],
+            beside: true,
         };
         if container.is_empty() {
             Ok(t)
@@ -1200,6 +1203,7 @@ impl Planner<'_> {
             machine,
             requires: vec![id],
             description: shown,
+            ..Target::default()
         })
     }
 
@@ -1218,7 +1222,7 @@ impl Planner<'_> {
             "addMachines",
             args,
             on.requires,
-            format!("add {kind} container {shown} on {}", on.description),
+            format!("add {kind} container {shown} on new machine {}", on.machine),
         );
         let id = self.changes[i].id.clone();
         Ok(Target {
@@ -1226,6 +1230,7 @@ impl Planner<'_> {
             machine: on.machine,
             requires: vec![id],
             description: shown,
+            beside: on.beside,
         })
     }
 
@@ -1243,6 +1248,10 @@ impl Planner<'_> {
                             e.units.len() - want,
                             e.units.len()
                         ));
+                    }
+                    let wanted = base_text(app, self.d);
+                    if base::parse(&wanted).is_ok_and(|b| !base::same(&b, &e.base)) {
+                        extra.push(format!("{name} is on {}, the bundle says {wanted}", e.base));
                     }
                     if e.exposed && !app.expose && app.exposed_endpoints.is_empty() {
                         extra.push(format!("{name} is exposed"));
@@ -1265,31 +1274,65 @@ impl Planner<'_> {
     }
 }
 
+/// The official client's words for a charm and where it comes from.
 fn describe_charm(what: &str, app: &ApplicationSpec, base: &str) -> String {
     let (name, hub) = charm_text(&app.charm);
-    let mut s = if what.starts_with("deploy") {
-        let own = what.rsplit(' ').next() == Some(name.as_str());
-        if own {
-            what.to_owned()
-        } else {
-            format!("{what} using {name}")
+    let mut s = what.to_owned();
+    let from = if hub { " from charm-hub" } else { "" };
+    let optional = |s: &mut String, word: &str, v: &str| {
+        if !v.is_empty() {
+            s.push_str(&format!(" {word} {v}"));
         }
-    } else {
-        format!("{what} {name}")
     };
-    if hub {
-        s.push_str(" from charm-hub");
+    if what.starts_with("deploy") {
+        s.push_str(from);
+        optional(&mut s, "on", base);
+        optional(&mut s, "with", &app.channel);
+        if what.rsplit(' ').next() != Some(name.as_str()) {
+            s.push_str(&format!(" using {name}"));
+        }
+        return s;
     }
-    if !base.is_empty() {
-        s.push_str(&format!(" for base {base}"));
+    if what.starts_with("upgrade") {
+        s.push_str(&format!("{from} using charm {name}"));
+    } else {
+        s.push_str(&format!(" {name}{from}"));
     }
     if let Some(r) = app.revision {
         s.push_str(&format!(" with revision {r}"));
     }
-    if !app.channel.is_empty() {
-        s.push_str(&format!(" from channel {}", app.channel));
-    }
+    optional(&mut s, "for base", base);
+    optional(&mut s, "from channel", &app.channel);
     s
+}
+
+fn exposure(name: &str, app: &ApplicationSpec) -> String {
+    if app.exposed_endpoints.is_empty() {
+        return format!(
+            "expose all endpoints of {name} and allow access from CIDRs 0.0.0.0/0 and ::/0"
+        );
+    }
+    let endpoints: Vec<String> = app
+        .exposed_endpoints
+        .iter()
+        .map(|(ep, s)| {
+            let to: Vec<&str> = s
+                .spaces
+                .iter()
+                .chain(&s.cidrs)
+                .map(String::as_str)
+                .collect();
+            format!(
+                "{ep:?} to {}",
+                if to.is_empty() {
+                    "everybody".to_owned()
+                } else {
+                    to.join(", ")
+                }
+            )
+        })
+        .collect();
+    format!("expose endpoints of {name}: {}", endpoints.join("; "))
 }
 
 fn split(e: &str) -> (&str, &str) {

@@ -8,7 +8,7 @@ use super::data::BundleData;
 use super::natural;
 use super::verify::CharmUrl;
 use crate::api::application::ApplicationConfig;
-use crate::api::status::{Base, ExposedEndpoint};
+use crate::api::status::{Base, ExposedEndpoint, FullStatus};
 use crate::client::Client;
 use crate::error::Result;
 
@@ -93,7 +93,6 @@ impl Model {
     /// The connection's.
     pub async fn read(client: &Client, bundle: &BundleData) -> Result<Self> {
         let status = client.status().await?;
-        let mut m = Self::default();
         let named: Vec<&String> = status
             .applications
             .keys()
@@ -112,18 +111,28 @@ impl Model {
                 }
             }
         );
-        let mut settings: BTreeMap<&str, ApplicationConfig> = BTreeMap::new();
-        for (name, config) in named.iter().zip(configs) {
+        let mut settings: BTreeMap<String, ApplicationConfig> = BTreeMap::new();
+        for (name, config) in named.into_iter().zip(configs) {
             match config {
-                Ok(c) => drop(settings.insert(name.as_str(), c)),
+                Ok(c) => drop(settings.insert(name.clone(), c)),
                 Err(e) if e.is_not_found() => {}
                 Err(e) => return Err(e),
             }
         }
-        let annotations: BTreeMap<String, BTreeMap<String, String>> = annotations?
+        let annotations = annotations?
             .into_iter()
             .filter_map(|(tag, r)| r.ok().map(|a| (tag, a)))
             .collect();
+        Ok(Self::from_parts(&status, settings, &annotations))
+    }
+
+    /// From what was read otherwise: settings by application, annotations by tag.
+    pub fn from_parts(
+        status: &FullStatus,
+        mut settings: BTreeMap<String, ApplicationConfig>,
+        annotations: &BTreeMap<String, BTreeMap<String, String>>,
+    ) -> Self {
+        let mut m = Self::default();
         for machine in status.all_machines() {
             let e = ExistingMachine {
                 base: machine.base.clone(),
@@ -160,7 +169,7 @@ impl Model {
                 units,
                 ..ExistingApplication::default()
             };
-            if let Some(c) = settings.remove(name.as_str()) {
+            if let Some(c) = settings.remove(name) {
                 e.known = true;
                 e.trust = c
                     .application_config
@@ -171,7 +180,7 @@ impl Model {
                 e.options = c
                     .config
                     .into_iter()
-                    .filter_map(|(k, v)| v.value.map(|v_| (k, v_)))
+                    .filter_map(|(k, v)| v.value.map(|v| (k, v)))
                     .collect();
                 if e.bindings.is_empty() {
                     e.bindings = c.endpoint_bindings;
@@ -189,25 +198,22 @@ impl Model {
                 ));
             }
         }
+        let text = |v: &Value, k: &str| {
+            v.get(k)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
         for (name, remote) in &status.remote_applications {
-            m.remote.insert(
-                name.clone(),
-                remote
-                    .get("offer-url")
-                    .and_then(Value::as_str)
-                    .unwrap_or_default()
-                    .to_owned(),
-            );
+            m.remote.insert(name.clone(), text(remote, "offer-url"));
         }
         for (name, offer) in &status.offers {
-            if let Some(app) = offer.get("application-name").and_then(Value::as_str) {
-                m.offers
-                    .entry(app.to_owned())
-                    .or_default()
-                    .push(name.clone());
-            }
+            m.offers
+                .entry(text(offer, "application-name"))
+                .or_default()
+                .push(name.clone());
         }
-        Ok(m)
+        m
     }
 
     /// The machine of a unit.

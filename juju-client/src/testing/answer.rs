@@ -472,7 +472,7 @@ pub(super) fn full_status(s: &State, m: &Model, now: Duration) -> Value {
         "machines": machines,
         "applications": apps,
         "remote-applications": {},
-        "offers": {},
+        "offers": super::calls_more::offers(m),
         "relations": if relations.is_empty() { Value::Null } else { json!(relations) },
         "controller-timestamp": time(now),
         "branches": null,

@@ -213,7 +213,10 @@ fn controller(shared: &Shared, r: &Request<'_>, now: Duration) -> Answer {
             let results: Vec<Value> = s.users.keys().map(|u| json!({"result": {"username": u, "display-name": "", "access": "superuser", "created-by": u, "date-created": super::answer::time(Duration::ZERO), "last-connection": super::answer::time(now), "disabled": false}})).collect();
             json!({"results": results})
         })),
-        _ => unknown_method(r),
+        _ => match shared.change(|s| super::calls_more::controller(s, r, now)) {
+            Some(v) => Ok(v),
+            None => unknown_method(r),
+        },
     }
 }
 
@@ -233,6 +236,14 @@ fn add_cloud(s: &mut State, p: &Value) -> Answer {
     let Ok(cloud) = serde_json::from_value::<crate::api::cloud::Cloud>(p["cloud"].clone()) else {
         return refuse("cloud definition not valid", "not valid");
     };
+    let mut cloud = cloud;
+    if cloud.regions.is_empty() {
+        // The server gives a cloud without regions one.
+        cloud.regions = vec![crate::api::cloud::Region {
+            name: "default".into(),
+            endpoint: String::new(),
+        }];
+    }
     s.clouds.insert(name, cloud);
     s.count("cloud");
     Ok(json!({}))
@@ -337,7 +348,15 @@ fn create_model(s: &mut State, r: &Request<'_>, now: Duration) -> Answer {
         uuid: uuid::Uuid::new_v4().to_string(),
         owner: owner_name,
         cloud,
-        region: text(p, "region").to_owned(),
+        region: match text(p, "region") {
+            "" => s
+                .clouds
+                .get(text(p, "cloud-tag").trim_start_matches("cloud-"))
+                .and_then(|c| c.regions.first())
+                .map(|r| r.name.clone())
+                .unwrap_or_default(),
+            region => region.to_owned(),
+        },
         credential,
         config: p["config"].as_object().cloned().unwrap_or_default(),
         spaces: vec!["alpha".into()],
@@ -359,7 +378,7 @@ fn summary(s: &State, m: &Model, now: Duration) -> Value {
         counts.push(json!({"entity": "units", "count": units}));
     }
     json!({"name": m.name, "uuid": m.uuid, "type": "iaas", "controller-uuid": s.identity.controller_uuid, "is-controller": m.uuid == s.identity.model_uuid,
-           "cloud-tag": format!("cloud-{}", m.cloud), "life": life(m), "status": {"status": "available", "info": "", "since": super::answer::time(now)},
+           "cloud-tag": format!("cloud-{}", m.cloud), "cloud-region": m.region, "life": life(m), "status": {"status": "available", "info": "", "since": super::answer::time(now)},
            "user-access": "admin", "last-connection": null, "counts": counts, "agent-version": s.version})
 }
 
@@ -381,7 +400,7 @@ fn model_info(s: &State, m: &Model, version: u64, now: Duration) -> Value {
         v["cloud-credential-tag"] = json!(m.credential);
     }
     owner(&mut v, m, version);
-    let machines: Vec<Value> = m.machines.keys().map(|id| json!({"id": id, "instance-id": m.machines[id].instance.as_ref().map_or("", |i| i.system_id.as_str())})).collect();
+    let machines: Vec<Value> = m.machines.keys().map(|id| json!({"id": id, "instance-id": m.machines[id].instance.as_ref().map_or("", |i| i.system_id.as_str()), "status": super::answer::machine_condition(&m.machines[id], now).0})).collect();
     v["life"] = json!(life(m));
     v["status"] = json!({"status": if m.gone_at.is_some() { "destroying" } else { "available" }, "info": "", "since": super::answer::time(now)});
     v["users"] = json!([{"model-tag": "", "user": m.owner, "display-name": m.owner, "last-connection": null, "access": "admin"}]);

@@ -36,7 +36,7 @@ fn reads(r: &Request<'_>) -> bool {
     matches!(
         (r.facade, r.method),
         (
-            "Pinger" | "Client" | "Spaces" | "Subnets" | "StringsWatcher" | "KeyManager" | "Block",
+            "Pinger" | "Client" | "Spaces" | "Subnets" | "StringsWatcher" | "Storage" | "Block",
             _
         ) | ("Annotations", "Get")
             | (
@@ -199,7 +199,11 @@ fn read(s: &State, m: &Model, r: &Request<'_>, now: Duration) -> Answer {
             }
         }),
         ("Application", "GetCharmURLOrigin") => match m.apps.get(text(p, "application")) {
-            Some(a) => json!({"url": a.charm, "charm-origin": a.origin}),
+            Some(a) => {
+                let mut origin = a.origin.clone();
+                origin["instance-key"] = json!(format!("{:x}", a.created.as_nanos()));
+                json!({"url": a.charm, "charm-origin": origin})
+            }
             None => {
                 return refuse(
                     format!("application {:?} not found", text(p, "application")),
@@ -273,9 +277,11 @@ fn read(s: &State, m: &Model, r: &Request<'_>, now: Duration) -> Answer {
                 }
             }
         }
-        ("KeyManager", "ListKeys") => each(entities(p), |_| json!({"result": []})),
         ("Block", "List") => json!({"results": []}),
-        _ => return unknown_method(r),
+        _ => match super::calls_more::model_read(m, r) {
+            Some(v) => v,
+            None => return unknown_method(r),
+        },
     })
 }
 
@@ -316,6 +322,7 @@ fn resolve(s: &State, q: &Value) -> Value {
     };
     let mut o = origin.clone();
     o["type"] = json!("charm");
+    o["hash"] = json!(format!("{:064x}", revision));
     o["revision"] = json!(revision);
     o["architecture"] = json!(arch);
     if text(&o["base"], "channel").is_empty() {
@@ -357,7 +364,7 @@ fn shown(a: &App) -> Value {
     json!(c)
 }
 
-fn options(a: &App) -> Map<String, Value> {
+pub(super) fn options(a: &App) -> Map<String, Value> {
     let info = charms::info(&a.charm).unwrap_or_default();
     let mut all = Map::new();
     for (k, o) in info["config"].as_object().into_iter().flatten() {
@@ -697,7 +704,10 @@ fn write(s: &mut State, m: &mut Model, r: &Request<'_>, p: &Value, now: Duration
             };
             json!({"results": entities(p).iter().map(|t| one(t, m)).collect::<Vec<_>>()})
         }
-        _ => return unknown_method(r),
+        _ => match super::calls_more::model_write(s, m, r, now) {
+            Some(v) => v,
+            None => return unknown_method(r),
+        },
     })
 }
 
@@ -1395,6 +1405,15 @@ fn destroy_machine(m: &mut Model, tag: &str, force: bool, now: Duration) -> Valu
                 .map(|(a, n)| json!({"tag": format!("unit-{a}-{n}")}))
                 .collect::<Vec<_>>()
         );
+    }
+    let containers: Vec<Value> = m
+        .machines
+        .keys()
+        .filter(|k| k.starts_with(&inside))
+        .map(|k| json!({"info": {"machine-id": k}}))
+        .collect();
+    if !containers.is_empty() {
+        info["destroyed-containers"] = json!(containers);
     }
     for (a, n) in units {
         if let Some(app) = m.apps.get_mut(&a) {

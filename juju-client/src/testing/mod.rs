@@ -10,6 +10,7 @@ mod world;
 mod answer;
 mod calls;
 mod calls_app;
+mod calls_more;
 mod charms;
 mod tls;
 

@@ -81,6 +81,10 @@ fn new_state(b: &mut Builder) -> Result<State> {
     };
     let mut own = Cloud::maas(endpoint);
     own.is_controller_cloud = true;
+    own.regions = vec![crate::api::cloud::Region {
+        name: "default".into(),
+        endpoint: String::new(),
+    }];
     Ok(State {
         version: b.version.take().unwrap_or_else(|| "3.6.9".into()),
         name: b.name.take().unwrap_or_else(|| "controller".into()),

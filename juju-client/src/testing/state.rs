@@ -72,6 +72,10 @@ pub(crate) struct Model {
     pub(crate) charms: BTreeMap<String, Value>,
     pub(crate) pending_resources: BTreeSet<String>,
     pub(crate) spaces: Vec<String>,
+    #[serde(default)]
+    pub(crate) keys: Vec<String>,
+    #[serde(default)]
+    pub(crate) offers: BTreeMap<String, Offer>,
     /// When the first application was submitted.
     pub(crate) submitted: Option<Duration>,
 }
@@ -125,6 +129,13 @@ pub(crate) struct Relation {
     /// Application, endpoint, role.
     pub(crate) ends: Vec<(String, String, String)>,
     pub(crate) created: Duration,
+}
+
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Offer {
+    pub(crate) uuid: String,
+    pub(crate) application: String,
+    pub(crate) endpoints: Vec<String>,
 }
 
 #[derive(Clone, Default, Serialize, Deserialize)]

@@ -1,0 +1,188 @@
+//! The wire of the real `juju` 4.0.15 CLI replayed against the fake controller: every frame is answered, in the recorded shape.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use juju_client::testing::FakeController;
+use juju_client::{Client, Options};
+use serde_json::{Value, json};
+
+const WIRE: &str = include_str!("fixtures/recordings/cli_wire.jsonl");
+
+fn is_id(s: &str) -> bool {
+    s.len() == 36 && s.bytes().filter(|b| *b == b'-').count() == 4
+}
+
+/// Ids that the fake gave where the real one gave others.
+fn learn(real: &Value, ours: &Value, map: &mut BTreeMap<String, String>) {
+    match (real, ours) {
+        (Value::Object(a), Value::Object(b)) => a.iter().for_each(|(k, v)| {
+            if let Some(w) = b.get(k) {
+                learn(v, w, map);
+            }
+        }),
+        (Value::Array(a), Value::Array(b)) => a.iter().zip(b).for_each(|(v, w)| learn(v, w, map)),
+        (Value::String(a), Value::String(b)) if a != b && is_id(a) && is_id(b) => {
+            drop(map.insert(a.clone(), b.clone()))
+        }
+        _ => {}
+    }
+}
+
+fn translate(text: &str, map: &BTreeMap<String, String>) -> String {
+    map.iter()
+        .fold(text.to_owned(), |t, (a, b)| t.replace(a, b))
+}
+
+/// Where the shapes differ: keys that one has and the other has not, kinds that differ. What is null or empty fits all.
+fn differ(place: &str, real: &Value, ours: &Value, into: &mut Vec<String>) {
+    let empty = |v: &Value| {
+        v.is_null()
+            || v.as_array().is_some_and(Vec::is_empty)
+            || v.as_object().is_some_and(serde_json::Map::is_empty)
+            || v == ""
+    };
+    match (real, ours) {
+        (a, b) if empty(a) || empty(b) => {}
+        (Value::Object(a), Value::Object(b)) => {
+            // Maps by name are not shapes.
+            let named = [
+                "config",
+                "applications",
+                "machines",
+                "units",
+                "endpoints",
+                "endpoint-bindings",
+                "containers",
+                "attrs",
+                "clouds",
+                "network-interfaces",
+                "subordinates",
+                "relations",
+                "constraints",
+                "annotations",
+                "options",
+                "unit-relation-data",
+            ];
+            let by_name = place.rsplit('.').next().is_some_and(|k| named.contains(&k));
+            for (k, v) in a {
+                match b.get(k) {
+                    Some(w) => differ(&format!("{place}.{k}"), v, w, into),
+                    None if by_name || empty(v) => {}
+                    None => into.push(format!("{place}.{k} is missing")),
+                }
+            }
+        }
+        (Value::Array(a), Value::Array(b)) => differ(&format!("{place}[0]"), &a[0], &b[0], into),
+        (a, b) if std::mem::discriminant(a) == std::mem::discriminant(b) => {}
+        (a, b) => into.push(format!("{place}: {a} and {b}")),
+    }
+}
+
+#[tokio::test]
+async fn the_official_clients_frames_are_answered_in_the_recorded_shape() {
+    let fake = FakeController::builder()
+        .version("4.0.15")
+        .cloud("lab", "http://10.20.0.2")
+        .start()
+        .await
+        .unwrap();
+    let access = fake.access();
+    let mut clients: BTreeMap<String, Client> = BTreeMap::new();
+    clients.insert(
+        "/api".into(),
+        access.connect(None, Options::default()).await.unwrap(),
+    );
+    let mut ids: BTreeMap<String, String> = BTreeMap::new();
+    let mut elsewhere: BTreeMap<String, u32> = BTreeMap::new();
+    let (mut frames, mut shaped, mut unanswered, mut other) = (
+        0,
+        0,
+        BTreeMap::<String, u32>::new(),
+        BTreeMap::<String, Vec<String>>::new(),
+    );
+    for line in WIRE.lines() {
+        let run: Value = serde_json::from_str(line).unwrap();
+        for f in run["frames"].as_array().unwrap() {
+            let path = translate(f[0].as_str().unwrap(), &ids);
+            let request: Value = serde_json::from_str(&translate(&f[1].to_string(), &ids)).unwrap();
+            let real: Value = serde_json::from_str(&translate(&f[2].to_string(), &ids)).unwrap();
+            let (facade, method) = (
+                request["type"].as_str().unwrap(),
+                request["request"].as_str().unwrap(),
+            );
+            let name = format!("{facade}.{method}");
+            if !clients.contains_key(&path) {
+                let uuid = path
+                    .trim_start_matches("/model/")
+                    .trim_end_matches("/api")
+                    .parse()
+                    .unwrap();
+                match access.connect_model(&uuid, None, Options::default()).await {
+                    Ok(c) => drop(clients.insert(path.clone(), c)),
+                    Err(e) if e.is_not_found() => {
+                        *elsewhere.entry(run["name"].to_string()).or_insert(0) += 1;
+                        continue;
+                    }
+                    Err(e) => panic!("{}: {path}: {e}", run["name"]),
+                }
+            }
+            frames += 1;
+            let version = u32::try_from(request["version"].as_u64().unwrap()).unwrap();
+            let id = request["id"].as_str().unwrap_or_default();
+            let outcome = clients[&path]
+                .raw(
+                    facade,
+                    version,
+                    id,
+                    method,
+                    &request["params"],
+                    Duration::from_secs(10),
+                )
+                .await;
+            let ours = match outcome {
+                Ok(reply) => serde_json::from_slice::<Value>(reply.frame()).unwrap(),
+                Err(e)
+                    if e.code() == Some("not implemented")
+                        && real["error-code"] != "not implemented" =>
+                {
+                    *unanswered.entry(name).or_default() += 1;
+                    continue;
+                }
+                Err(e) => json!({"error": e.message(), "error-code": e.code()}),
+            };
+            learn(&f[2], &ours, &mut ids);
+            if real["too-long"] == json!(true) {
+                shaped += 1;
+                continue;
+            }
+            let mut differences = Vec::new();
+            differ("", &real["response"], &ours["response"], &mut differences);
+            if real["error"].is_string() != ours["error"].is_string() {
+                differences.push(format!("recorded {} ours {}", real["error"], ours["error"]));
+            }
+            if differences.is_empty() {
+                shaped += 1;
+            } else {
+                differences.truncate(3);
+                other.entry(name).or_default().push(format!(
+                    "{}: {}",
+                    run["name"],
+                    differences.join("; ")
+                ));
+            }
+        }
+    }
+    println!(
+        "frames {frames}, answered in the recorded shape {shaped} ({} %)",
+        shaped * 100 / frames
+    );
+    println!("left out, since their models were filled by other calls than these: {elsewhere:?}");
+    println!("not answered: {unanswered:?}");
+    for (name, cases) in &other {
+        println!("{name} ({}): {}", cases.len(), cases[0]);
+    }
+    assert!(shaped * 100 >= frames * 90, "{shaped} of {frames}");
+}
