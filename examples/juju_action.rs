@@ -29,12 +29,24 @@ async fn main() -> Result<(), juju::Failure> {
     let args = Args::parse();
     let mut parameters: BTreeMap<String, Value> = BTreeMap::new();
     for p in &args.parameters {
-        let (k, v) = p.split_once('=').ok_or_else(|| format!("{p:?} is not key=value"))?;
-        parameters.insert(k.to_owned(), serde_json::from_str(v).unwrap_or_else(|_| Value::String(v.to_owned())));
+        let (k, v) = p
+            .split_once('=')
+            .ok_or_else(|| format!("{p:?} is not key=value"))?;
+        parameters.insert(
+            k.to_owned(),
+            serde_json::from_str(v).unwrap_or_else(|_| Value::String(v.to_owned())),
+        );
     }
     let connected = args.at.connect(true).await?;
     let actions = connected.model.actions();
-    let result = actions.run(&args.unit, &args.action, &parameters, Duration::from_secs(args.timeout)).await?;
+    let result = actions
+        .run(
+            &args.unit,
+            &args.action,
+            &parameters,
+            Duration::from_secs(args.timeout),
+        )
+        .await?;
     println!("action {} on {}: {}", result.id, result.unit, result.status);
     for line in &result.log {
         println!("  {line}");

@@ -56,7 +56,13 @@ async fn main() -> Result<(), juju::Failure> {
             // Nobody initialises the fake's vault here.
             fake.vault_state(juju_client::testing::VaultState::HasRootCa);
         }
-        wait_for(&connected.model, "the bundle", Converged::judge, Deadline::total(Duration::from_secs(seconds))).await?;
+        wait_for(
+            &connected.model,
+            "the bundle",
+            Converged::judge,
+            Deadline::total(Duration::from_secs(seconds)),
+        )
+        .await?;
         println!("at rest after {:.1?}", begin.elapsed());
     }
     Ok(())

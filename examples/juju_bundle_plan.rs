@@ -33,12 +33,21 @@ async fn main() -> Result<ExitCode, juju::Failure> {
     };
     if args.machines {
         for m in bundle.machines()? {
-            println!("{:<4} {:<50} {}", m.name.as_deref().unwrap_or("new"), m.constraints.to_string(), m.units.join(" "));
+            println!(
+                "{:<4} {:<50} {}",
+                m.name.as_deref().unwrap_or("new"),
+                m.constraints.to_string(),
+                m.units.join(" ")
+            );
         }
         return Ok(ExitCode::SUCCESS);
     }
     let connected = args.at.connect(false).await?;
     let plan = bundle.diff(&connected.model).await?;
     println!("{plan}");
-    Ok(if plan.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
+    Ok(if plan.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(2)
+    })
 }

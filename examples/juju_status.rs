@@ -17,7 +17,10 @@ fn show(name: &str, u: &Unit, indent: usize) {
     let leader = if u.leader { "*" } else { "" };
     let (w, a) = (&u.workload_status, &u.agent_status);
     let name = format!("{:indent$}{name}{leader}", "");
-    println!("  {name:<34} {:<12} {:<11} {:<8} {:<16} {}", w.status, a.status, u.machine, u.public_address, w.info);
+    println!(
+        "  {name:<34} {:<12} {:<11} {:<8} {:<16} {}",
+        w.status, a.status, u.machine, u.public_address, w.info
+    );
     for (n, s) in &u.subordinates {
         show(n, s, indent + 2);
     }
@@ -27,14 +30,25 @@ fn show(name: &str, u: &Unit, indent: usize) {
 async fn main() -> Result<(), juju::Failure> {
     let connected = Args::parse().at.connect(true).await?;
     let status = connected.model.status().await?;
-    println!("model {} on {} (Juju {})", status.model.name, status.model.cloud_tag.trim_start_matches("cloud-"), status.model.version);
+    println!(
+        "model {} on {} (Juju {})",
+        status.model.name,
+        status.model.cloud_tag.trim_start_matches("cloud-"),
+        status.model.version
+    );
     println!("\nmachines");
     for m in status.all_machines() {
-        println!("  {:<8} {:<10} {:<20} {:<16} {}", m.id, m.agent_status.status, m.instance_id, m.dns_name, m.instance_status.info);
+        println!(
+            "  {:<8} {:<10} {:<20} {:<16} {}",
+            m.id, m.agent_status.status, m.instance_id, m.dns_name, m.instance_status.info
+        );
     }
     println!("\napplications");
     for (name, app) in &status.applications {
-        println!("{name} ({}, {}, {})", app.charm, app.charm_channel, app.status.status);
+        println!(
+            "{name} ({}, {}, {})",
+            app.charm, app.charm_channel, app.status.status
+        );
         for (n, u) in &app.units {
             show(n, u, 0);
         }
