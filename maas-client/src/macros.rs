@@ -140,16 +140,16 @@ macro_rules! handle {
 
         #[allow(dead_code)]
         impl $name {
-            fn get(&self, path: impl AsRef<str>) -> $crate::call::Call {
+            pub(super) fn get(&self, path: impl AsRef<str>) -> $crate::call::Call {
                 self.0.raw(http::Method::GET, path.as_ref())
             }
-            fn post(&self, path: impl AsRef<str>) -> $crate::call::Call {
+            pub(super) fn post(&self, path: impl AsRef<str>) -> $crate::call::Call {
                 self.0.raw(http::Method::POST, path.as_ref())
             }
-            fn put(&self, path: impl AsRef<str>) -> $crate::call::Call {
+            pub(super) fn put(&self, path: impl AsRef<str>) -> $crate::call::Call {
                 self.0.raw(http::Method::PUT, path.as_ref())
             }
-            fn del(&self, path: impl AsRef<str>) -> $crate::call::Call {
+            pub(super) fn del(&self, path: impl AsRef<str>) -> $crate::call::Call {
                 self.0.raw(http::Method::DELETE, path.as_ref())
             }
         }
@@ -169,6 +169,14 @@ macro_rules! at {
     }};
 }
 pub(crate) use at;
+
+/// The same without the last slash, for the few places where MAAS has none.
+macro_rules! bare {
+    ($($part:expr),+ $(,)?) => {
+        $crate::macros::at![$($part),+].trim_end_matches('/')
+    };
+}
+pub(crate) use bare;
 
 /// Appends one segment of a path, percent-encoded where it must be.
 pub(crate) fn push_segment(path: &mut String, segment: &str) {

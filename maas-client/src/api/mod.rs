@@ -4,11 +4,17 @@ mod account;
 mod boot;
 mod config;
 mod controllers;
+mod devices;
+mod dns;
 mod events;
 mod interfaces;
+mod keys;
 mod machines;
+mod more_nodes;
 mod network;
+mod storage;
 mod tags;
+mod upkeep;
 mod vmhosts;
 mod zones;
 
@@ -16,11 +22,17 @@ pub use account::*;
 pub use boot::*;
 pub use config::*;
 pub use controllers::*;
+pub use devices::*;
+pub use dns::*;
 pub use events::*;
 pub use interfaces::*;
+pub use keys::*;
 pub use machines::*;
+pub use more_nodes::*;
 pub use network::*;
+pub use storage::*;
 pub use tags::*;
+pub use upkeep::*;
 pub use vmhosts::*;
 pub use zones::*;
 
@@ -78,12 +90,58 @@ entries! {
     results -> Results;
     /// Events.
     events -> EventLog;
-    /// VM hosts.
-    vm_hosts -> VmHosts;
     /// Zones.
     zones -> Zones;
     /// Resource pools.
     resource_pools -> ResourcePools;
     /// Neighbours seen on the network.
     discoveries -> Discoveries;
+    /// SSL keys of the user.
+    ssl_keys -> SslKeys;
+    /// Licence keys of operating systems.
+    licence_keys -> LicenceKeys;
+    /// Devices: what has addresses and names here, but is not deployed.
+    devices -> Devices;
+    /// Nodes of every kind.
+    nodes -> Nodes;
+    /// DNS domains.
+    domains -> Domains;
+    /// Names with addresses.
+    dns_resources -> DnsResources;
+    /// DNS records of any type.
+    dns_records -> DnsRecords;
+    /// Pieces of the DHCP server's configuration.
+    dhcp_snippets -> DhcpSnippets;
+    /// Addresses reserved by users.
+    ip_addresses -> IpAddresses;
+    /// Networks of MAAS before 1.9, which answers for them only with an error.
+    networks -> Networks;
+    /// Commissioning and testing scripts.
+    scripts -> Scripts;
+    /// Commissioning scripts as before 2.3.
+    commissioning_scripts -> CommissioningScripts;
+    /// Results as before 2.0.
+    installation_results -> InstallationResults;
+    /// Files that users keep in MAAS.
+    files -> Files;
+    /// Messages to users.
+    notifications -> Notifications;
+    /// Where deployed machines get packages.
+    package_repositories -> PackageRepositories;
+    /// Block devices of nodes.
+    block_devices -> BlockDevices;
+    /// Partitions of block devices.
+    partitions -> Partitions;
+    /// LVM volume groups.
+    volume_groups -> VolumeGroups;
+    /// Software RAIDs.
+    raids -> Raids;
+    /// Bcache devices.
+    bcaches -> Bcaches;
+    /// Cache sets of bcaches.
+    cache_sets -> CacheSets;
+    /// VMFS datastores.
+    vmfs_datastores -> VmfsDatastores;
+    /// Clusters of VM hosts.
+    vm_clusters -> VmClusters;
 }

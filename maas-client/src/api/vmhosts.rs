@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use crate::call::Call;
 use crate::error::Result;
 use crate::ids::VmHostId;
-use crate::macros::{at, handle};
+use crate::macros::at;
 use crate::model::{Composed, PowerParameterMap, VmHost};
 use crate::params::params;
 
@@ -81,15 +82,53 @@ params! {
     }
 }
 
-handle! {
-    /// VM hosts (pods, in MAAS's older word).
-    VmHosts
+/// VM hosts (pods, in MAAS's older word).
+#[derive(Clone, Debug)]
+pub struct VmHosts {
+    client: crate::Client,
+    base: &'static str,
+}
+
+impl crate::Client {
+    /// VM hosts.
+    pub fn vm_hosts(&self) -> VmHosts {
+        VmHosts {
+            client: self.clone(),
+            base: "vm-hosts",
+        }
+    }
+
+    /// VM hosts by the name that they had before MAAS 2.9.
+    pub fn pods(&self) -> VmHosts {
+        VmHosts {
+            client: self.clone(),
+            base: "pods",
+        }
+    }
+}
+
+impl VmHosts {
+    fn get(&self, path: impl AsRef<str>) -> Call {
+        self.client.raw(http::Method::GET, path.as_ref())
+    }
+
+    fn post(&self, path: impl AsRef<str>) -> Call {
+        self.client.raw(http::Method::POST, path.as_ref())
+    }
+
+    fn put(&self, path: impl AsRef<str>) -> Call {
+        self.client.raw(http::Method::PUT, path.as_ref())
+    }
+
+    fn del(&self, path: impl AsRef<str>) -> Call {
+        self.client.raw(http::Method::DELETE, path.as_ref())
+    }
 }
 
 impl VmHosts {
     /// All of them.
     pub async fn list(&self) -> Result<Vec<VmHost>> {
-        self.get("vm-hosts/").json().await
+        self.get(at![self.base]).json().await
     }
 
     /// Adds a VM host. MAAS saves it even when nothing answers at its address: wait until
@@ -109,7 +148,7 @@ impl VmHosts {
             None if kind == "lxd" => params.power_pass.as_ref(),
             _ => None,
         };
-        self.post("vm-hosts/")
+        self.post(at![self.base])
             .form("type", kind)
             .form("power_address", power_address)
             .params(params)
@@ -121,17 +160,17 @@ impl VmHosts {
 
     /// One VM host.
     pub async fn read(&self, id: VmHostId) -> Result<VmHost> {
-        self.get(at!["vm-hosts", id]).json().await
+        self.get(at![self.base, id]).json().await
     }
 
     /// Changes a VM host.
     pub async fn update(&self, id: VmHostId, params: &VmHostParams) -> Result<VmHost> {
-        self.put(at!["vm-hosts", id]).params(params).json().await
+        self.put(at![self.base, id]).params(params).json().await
     }
 
     /// Deletes a VM host; its machines too when `decompose` is set.
     pub async fn delete(&self, id: VmHostId, decompose: bool) -> Result<()> {
-        self.del(at!["vm-hosts", id])
+        self.del(at![self.base, id])
             .query("decompose", decompose.then_some(true))
             .timeout(SLOW)
             .empty()
@@ -143,7 +182,7 @@ impl VmHosts {
     /// # Errors
     /// 503 "Failed talking to pod" says why it could not be reached.
     pub async fn refresh(&self, id: VmHostId) -> Result<VmHost> {
-        self.post(at!["vm-hosts", id])
+        self.post(at![self.base, id])
             .op("refresh")
             .timeout(SLOW)
             .repeatable()
@@ -153,7 +192,7 @@ impl VmHosts {
 
     /// Composes a machine.
     pub async fn compose(&self, id: VmHostId, params: &ComposeParams) -> Result<Composed> {
-        self.post(at!["vm-hosts", id])
+        self.post(at![self.base, id])
             .op("compose")
             .params(params)
             .timeout(SLOW)
@@ -163,12 +202,12 @@ impl VmHosts {
 
     /// How MAAS reaches the hypervisor: it holds MAAS's client certificate with its private key.
     pub async fn parameters(&self, id: VmHostId) -> Result<PowerParameterMap> {
-        self.get(at!["vm-hosts", id]).op("parameters").json().await
+        self.get(at![self.base, id]).op("parameters").json().await
     }
 
     /// Adds a tag.
     pub async fn add_tag(&self, id: VmHostId, tag: &str) -> Result<VmHost> {
-        self.post(at!["vm-hosts", id])
+        self.post(at![self.base, id])
             .op("add_tag")
             .form("tag", tag)
             .json()
@@ -177,7 +216,7 @@ impl VmHosts {
 
     /// Takes a tag away.
     pub async fn remove_tag(&self, id: VmHostId, tag: &str) -> Result<VmHost> {
-        self.post(at!["vm-hosts", id])
+        self.post(at![self.base, id])
             .op("remove_tag")
             .form("tag", tag)
             .json()

@@ -2,6 +2,7 @@
 
 mod account;
 mod boot;
+mod extra;
 mod machine;
 mod network;
 mod status;
@@ -10,6 +11,7 @@ mod vmhost;
 
 pub use account::*;
 pub use boot::*;
+pub use extra::*;
 pub use machine::*;
 pub use network::*;
 pub use status::*;
