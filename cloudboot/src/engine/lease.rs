@@ -40,11 +40,11 @@ impl Drop for UnderWay {
 /// What can be said of a lease's holder.
 #[derive(Debug, PartialEq, Eq)]
 enum Holds {
-    /// It runs on this machine.
+    /// It runs in this process.
     Alive,
     /// It is known to have ended.
     Dead,
-    /// It is on another machine: only its renewals tell.
+    /// It is another living process, or on another machine: only its renewals tell.
     Elsewhere,
 }
 
@@ -104,12 +104,18 @@ fn judge(holder: &Holder, me: &Holder) -> Holds {
     if holder.namespace != me.namespace {
         return Holds::Elsewhere;
     }
-    let alive = if holder.pid == me.pid && holder.started == me.started {
-        under_way(|runs| runs.contains(&holder.run))
-    } else {
-        started(holder.pid) == Some(holder.started)
-    };
-    if alive { Holds::Alive } else { Holds::Dead }
+    if holder.pid == me.pid && holder.started == me.started {
+        return if under_way(|runs| runs.contains(&holder.run)) {
+            Holds::Alive
+        } else {
+            Holds::Dead
+        };
+    }
+    match started(holder.pid) {
+        // It may have dropped its run, or be stopped for good: its renewals tell.
+        Some(started) if started == holder.started => Holds::Elsewhere,
+        _ => Holds::Dead,
+    }
 }
 
 /// A lease that is held and renewed until this is released or dropped.

@@ -218,27 +218,16 @@ impl Run {
             lost.clone(),
         )
         .await?;
-        let generation = Some(held.generation());
-        let journal = Journal::read(
-            Arc::clone(&parts.store),
-            parts.deployment.clone(),
-            generation,
-        )
-        .await?;
-        let common = engine.common(journal, lost);
-        let began_at = common.clock.timestamp();
-        let record = Record::RunStarted {
-            kind,
-            holder: held.holder().clone(),
+        let opened = Self::open(engine, kind, &held, lost).await;
+        let common = match opened {
+            Ok(common) => common,
+            Err(error) => {
+                // Whether or not this succeeds, the error is what went wrong.
+                let _ = held.release().await;
+                return Err(error);
+            }
         };
-        common
-            .journal
-            .append(
-                &format!("begin a run of `{}`", parts.deployment),
-                began_at,
-                record,
-            )
-            .await?;
+        let began_at = common.clock.timestamp();
         common.tell(Event::RunStarted {
             at: began_at,
             deployment: parts.deployment.clone(),
@@ -253,6 +242,27 @@ impl Run {
             kind,
             began_at,
         })
+    }
+
+    /// Reads the journal, and writes the run's beginning.
+    async fn open(
+        engine: &Engine,
+        kind: RunKind,
+        held: &Held,
+        lost: CancellationToken,
+    ) -> Result<Arc<Common>, Error> {
+        let parts = &engine.parts;
+        let (store, generation) = (Arc::clone(&parts.store), Some(held.generation()));
+        let journal = Journal::read(store, parts.deployment.clone(), generation).await?;
+        let common = engine.common(journal, lost);
+        let record = Record::RunStarted {
+            kind,
+            holder: held.holder().clone(),
+        };
+        common
+            .append(&format!("begin a run of `{}`", parts.deployment), record)
+            .await?;
+        Ok(common)
     }
 
     /// Journals the end and gives the lease back. What fails here is a note: the systems stand as
