@@ -1,7 +1,7 @@
 //! Our client and ipmipower on the same BMCs in the same run, behind one UDP relay that adds the delay and the loss for both.
 //!
 //! `cargo bench -p ipmi-lan --features testing --bench fleet`. It prints a table, the ratios and whether they are within the bar, and exits with 1 where
-//! one is not. ipmipower comes with freeipmi-tools; without it only our own times are printed. The BMCs (our simulator) and the relay run in a child
+//! one is not; words after `--` choose cases. ipmipower comes with freeipmi-tools; without it only our own times are printed. The BMCs (our simulator) and the relay run in a child
 //! process, so that neither client shares a process with them.
 #![allow(
     clippy::unwrap_used,
@@ -208,7 +208,14 @@ fn main() {
         ("250 @10 ms, 2 % loss", 250, 10.0, 0.02, 5, 0.5),
         ("250 @10 ms, 10 % loss", 250, 10.0, 0.10, 3, f64::INFINITY),
     ];
+    let only: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| !arg.starts_with('-'))
+        .collect();
     for (name, count, rtt, loss, runs, bar) in cases {
+        if !only.is_empty() && !only.iter().any(|part| name.contains(part)) {
+            continue;
+        }
         let addrs = world.bmcs(count, 1, rtt, loss);
         let (mut answered, mut closed, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
         let mut all = true;

@@ -195,6 +195,16 @@ impl Bmc {
         }
     }
 
+    pub(crate) fn order(&self, op: impl FnOnce(u64) -> Op) -> bool {
+        self.attached
+            .get()
+            .is_some_and(|attached| attached.shard.send(op(attached.id)).is_ok())
+    }
+
+    pub(crate) fn remembered_suite(&self) -> Option<crate::CipherSuite> {
+        self.client.remembered_suite(self.addr)
+    }
+
     /// Closes the session and waits until the BMC has said so; silence is given up after a few retransmissions. The next command opens a new one.
     pub async fn close(&self) {
         if let Some(attached) = self.attached.get() {

@@ -34,6 +34,7 @@ mod identity;
 mod inventory;
 mod power;
 pub mod proto;
+mod sol;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod wire;
@@ -49,5 +50,6 @@ pub use fleet::{Fleet, FleetResult};
 pub use inventory::{Sensor, UserEntry};
 pub use power::{PowerChange, PowerState};
 pub use proto::{Timing, Workarounds};
+pub use sol::SolStream;
 pub use wire::asf::Pong;
 pub use wire::crypto::CipherSuite;

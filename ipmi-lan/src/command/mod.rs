@@ -46,6 +46,7 @@ pub mod lan;
 pub mod sdr;
 pub mod sel;
 pub mod sensor;
+pub mod sol;
 pub mod user;
 pub mod watchdog;
 

@@ -13,6 +13,7 @@ use super::registry::{EndpointId, Registry};
 use crate::error::{Error, Result};
 use crate::proto::{Event, Request, RequestId, Session, SessionConfig};
 use crate::wire::crypto::CipherSuite;
+use crate::wire::v2::PayloadType;
 
 /// What a BMC answered: the completion code and the data after it.
 pub(crate) type Reply = Result<(u8, Vec<u8>)>;
@@ -36,6 +37,16 @@ pub(crate) enum Op {
     Cancel { endpoint: EndpointId, id: RequestId },
     /// The last handle is gone.
     Detach { endpoint: EndpointId },
+    /// Where payloads of serial over LAN go; while there is a receiver the session is kept alive.
+    Subscribe {
+        endpoint: EndpointId,
+        to: Option<mpsc::UnboundedSender<Vec<u8>>>,
+    },
+    /// A payload of serial over LAN.
+    Payload {
+        endpoint: EndpointId,
+        payload: Vec<u8>,
+    },
     /// Close the session, and tell when it is done.
     Close {
         endpoint: EndpointId,
@@ -52,6 +63,7 @@ struct Endpoint {
     closers: Vec<oneshot::Sender<()>>,
     detached: bool,
     timer: Option<Instant>,
+    payloads: Option<mpsc::UnboundedSender<Vec<u8>>>,
 }
 
 pub(crate) struct Shard {
@@ -170,6 +182,7 @@ impl Shard {
                         closers: Vec::new(),
                         detached: false,
                         timer: None,
+                        payloads: None,
                     },
                 );
             }
@@ -199,6 +212,19 @@ impl Shard {
                 if let Some(e) = self.endpoints.get_mut(&endpoint) {
                     e.detached = true;
                     e.session.close(now);
+                    self.settle(endpoint);
+                }
+            }
+            Op::Subscribe { endpoint, to } => {
+                if let Some(e) = self.endpoints.get_mut(&endpoint) {
+                    e.session.hold(to.is_some());
+                    e.payloads = to;
+                    self.settle(endpoint);
+                }
+            }
+            Op::Payload { endpoint, payload } => {
+                if let Some(e) = self.endpoints.get_mut(&endpoint) {
+                    e.session.send_payload(PayloadType::Sol, &payload);
                     self.settle(endpoint);
                 }
             }
@@ -329,7 +355,16 @@ impl Shard {
                         registry.remember(e.addr, suite);
                     }
                 }
-                Event::Closed => {}
+                // The line went with its session.
+                Event::Closed => {
+                    e.payloads = None;
+                    e.session.hold(false);
+                }
+                Event::Payload(PayloadType::Sol, payload) => {
+                    if let Some(to) = &e.payloads {
+                        let _ = to.send(payload);
+                    }
+                }
                 Event::Payload(..) => {}
             }
         }

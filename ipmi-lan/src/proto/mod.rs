@@ -4,10 +4,12 @@ mod handshake;
 mod login;
 mod rtt;
 mod session;
+mod sol;
 mod timing;
 mod workarounds;
 
 pub use rtt::Rtt;
 pub use session::{Event, Failure, Random, Request, RequestId, Session, SessionConfig};
+pub use sol::Sol;
 pub use timing::Timing;
 pub use workarounds::Workarounds;

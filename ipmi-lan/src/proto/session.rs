@@ -332,6 +332,7 @@ pub struct Session {
     pub(super) transmissions: u32,
     last_work: Instant,
     closing: bool,
+    held: bool,
     pub(super) wanted_until: Instant,
 }
 
@@ -375,6 +376,7 @@ impl Session {
             transmissions: 0,
             last_work: now,
             closing: false,
+            held: false,
             wanted_until: now,
         }
     }
@@ -410,6 +412,18 @@ impl Session {
     pub fn close(&mut self, now: Instant) {
         self.closing = true;
         self.drive(now);
+    }
+
+    /// Keeps the session open although there are no requests (a serial line runs in it), or not.
+    pub fn hold(&mut self, held: bool) {
+        self.held = held;
+    }
+
+    fn keepalive(&self) -> Option<Duration> {
+        self.config
+            .timing
+            .keepalive
+            .or_else(|| self.held.then_some(self.config.timing.idle))
     }
 
     /// Is there nothing open, nothing being opened, and nothing to do?
@@ -463,14 +477,9 @@ impl Session {
             State::Idle => None,
             State::Opening(handshake) => Some(handshake.again),
             State::BackOff(until) => Some(*until),
-            State::Active(_) if self.in_flight.is_none() => Some(
-                self.last_work
-                    + self
-                        .config
-                        .timing
-                        .keepalive
-                        .unwrap_or(self.config.timing.idle),
-            ),
+            State::Active(_) if self.in_flight.is_none() => {
+                Some(self.last_work + self.keepalive().unwrap_or(self.config.timing.idle))
+            }
             State::Active(_) => None,
         };
         let in_flight = self.in_flight.as_ref().map(|f| f.again);
@@ -679,7 +688,7 @@ impl Session {
 
     fn idle(&mut self, now: Instant) {
         let waited = now.saturating_duration_since(self.last_work);
-        match self.config.timing.keepalive {
+        match self.keepalive() {
             Some(every) if waited >= every => {
                 if let State::Active(active) = &self.state {
                     let privilege = active.privilege;
@@ -757,6 +766,9 @@ impl Session {
 
     /// Takes the session for lost: frees its slot by a Close that nobody waits for, and opens anew when there is work.
     fn lose(&mut self) {
+        if self.is_active() {
+            self.events.push_back(Event::Closed);
+        }
         self.blind_close();
         self.state = State::Idle;
         self.in_flight = None;

@@ -32,7 +32,7 @@ enum Stage {
     /// RAKP 4 went out.
     Active {
         rakp3: Vec<u8>,
-        rakp4: Vec<u8>,
+        rakp4: Rakp4,
         keys: SessionKeys,
         window: Window,
         seq: u32,
@@ -44,7 +44,6 @@ enum Stage {
 struct Slot {
     managed: u32,
     console: u32,
-    tag: u8,
     suite: CipherSuite,
     max: u8,
     peer: SocketAddr,
@@ -71,12 +70,16 @@ pub(crate) enum Asked {
     Handshake(&'static str, PayloadType, Vec<u8>),
     /// A command.
     Command(Call),
+    /// A serial-over-LAN payload in that session.
+    Sol(u32, Vec<u8>),
 }
 
 pub(crate) struct Engine {
     slots: Vec<Slot>,
     /// IPMI v1.5 sessions.
     pub(super) old: Vec<super::engine15::Slot15>,
+    /// The serial line, while a session holds it.
+    pub(super) sol: Option<super::serial::Serial>,
     next: u32,
     /// How many sessions were opened to the end.
     pub(crate) opened: u64,
@@ -93,6 +96,7 @@ impl Engine {
         Self {
             slots: Vec::new(),
             old: Vec::new(),
+            sol: None,
             next: u32::from_le_bytes(random()) | 1,
             opened: 0,
         }
@@ -111,6 +115,10 @@ impl Engine {
 
     pub(super) fn slots_taken(&self) -> usize {
         self.slots.len() + self.old.len()
+    }
+
+    pub(super) fn holds(&self, session: u32) -> bool {
+        self.slots.iter().any(|s| s.managed == session)
     }
 
     pub(super) fn next_id(&mut self) -> u32 {
@@ -168,7 +176,7 @@ impl Engine {
             }
             PayloadType::Rakp1 => return Asked::Handshake("RAKP 1", packet.payload_type, payload),
             PayloadType::Rakp3 => return Asked::Handshake("RAKP 3", packet.payload_type, payload),
-            PayloadType::Ipmi => {}
+            PayloadType::Ipmi | PayloadType::Sol => {}
             _ => return Asked::Nothing,
         }
         if packet.session == 0 {
@@ -190,6 +198,9 @@ impl Engine {
             window.accept(packet.seq);
         }
         slot.used = now;
+        if packet.payload_type == PayloadType::Sol {
+            return Asked::Sol(packet.session, payload);
+        }
         Self::call(&payload, Some(packet.session))
     }
 
@@ -250,10 +261,9 @@ impl Engine {
         // The same request again: its answer was lost. The specification leaves it open; a good BMC does not open a second session for it.
         let taken = self.slots_taken();
         let known = self.slots.iter_mut().find(|s| {
-            matches!(s.stage, Stage::Opened)
+            !matches!(s.stage, Stage::Active { .. })
                 && s.peer == peer
                 && s.console == request.console
-                && s.tag == request.tag
         });
         let max = if request.privilege == 0 {
             4
@@ -272,7 +282,6 @@ impl Engine {
                 let slot = Slot {
                     managed,
                     console: request.console,
-                    tag: request.tag,
                     suite,
                     max,
                     peer,
@@ -326,10 +335,14 @@ impl Engine {
             rakp2,
             ..
         } = &slot.stage
-            && known == payload
+            && known.get(1..) == payload.get(1..)
             && !quirks.fresh_rakp2
         {
-            return seal_rakp2(rakp2);
+            // The same message again, under another tag as some consoles send it.
+            return seal_rakp2(&Rakp2 {
+                tag: rakp1.tag,
+                ..rakp2.clone()
+            });
         }
         if matches!(slot.stage, Stage::Active { .. }) {
             return None;
@@ -419,7 +432,12 @@ impl Engine {
                 rakp3: known,
                 rakp4,
                 ..
-            } if known == payload && !quirks.rakp3_once => return Some(rakp4.clone()),
+            } if known.get(1..) == payload.get(1..) && !quirks.rakp3_once => {
+                return seal_rakp4(&Rakp4 {
+                    tag: rakp3.tag,
+                    ..rakp4.clone()
+                });
+            }
             Stage::Active { .. } => return None,
             Stage::Opened => return fail(console, status::INVALID_SESSION),
         };
@@ -438,17 +456,18 @@ impl Engine {
         if quirks.intel20 {
             code.truncate(keys.code_len());
         }
-        let rakp4 = seal_rakp4(&Rakp4 {
+        let rakp4 = Rakp4 {
             tag: rakp3.tag,
             status: status::OK,
             console: Some(console),
             code,
-        })?;
+        };
+        let datagram = seal_rakp4(&rakp4);
         let role = Privilege::from_code(exchange.role).unwrap_or(Privilege::User);
         let max = Privilege::from_code(slot.max).unwrap_or(Privilege::Administrator);
         slot.stage = Stage::Active {
             rakp3: payload.to_vec(),
-            rakp4: rakp4.clone(),
+            rakp4,
             keys,
             window: Window::starting_at(1, 16, 16),
             seq: 0,
@@ -456,7 +475,7 @@ impl Engine {
             limit: role.min(user.privilege).min(max),
         };
         self.opened += 1;
-        Some(rakp4)
+        datagram
     }
 
     /// Answers a command that belongs to the session layer itself; `None` if it is the BMC's business, an error is a completion code.
@@ -517,6 +536,7 @@ impl Engine {
                         }
                     });
                 }
+                0x48 | 0x49 => return Some(self.activate_sol(session, call)),
                 0x3c => {
                     let id = call.data.first_chunk::<4>().map(|b| u32::from_le_bytes(*b));
                     return Some(match id {
@@ -533,6 +553,23 @@ impl Engine {
             commands::privilege(call.net_fn, call.code)
         };
         (*privilege < needed).then_some(Err(NO_PRIVILEGE))
+    }
+
+    /// Seals a serial-over-LAN payload.
+    pub(super) fn seal_sol(&mut self, session: u32, payload: &[u8]) -> Option<Vec<u8>> {
+        let slot = self.slot(session)?;
+        let Stage::Active { keys, seq, .. } = &mut slot.stage else {
+            return None;
+        };
+        *seq += 1;
+        Some(seal(
+            keys,
+            PayloadType::Sol,
+            slot.console,
+            *seq,
+            payload,
+            random(),
+        ))
     }
 
     /// Drops the session that a Close Session named, after its answer was sealed.

@@ -17,6 +17,7 @@ mod engine15;
 mod network;
 mod power;
 mod relay;
+mod serial;
 mod server;
 mod state;
 mod storage;

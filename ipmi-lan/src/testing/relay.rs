@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::Instant;
 
 use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::Network;
@@ -49,6 +50,8 @@ impl Relay {
             counters: Arc::default(),
             tasks: Vec::new(),
         };
+        let (line, queue) = mpsc::unbounded_channel();
+        relay.tasks.push(tokio::spawn(fly(queue)));
         for target in targets {
             let front = UdpSocket::bind(super::default_addr())
                 .await
@@ -63,6 +66,7 @@ impl Relay {
                 target,
                 relay.network.clone(),
                 relay.counters.clone(),
+                line.clone(),
             )));
         }
         Ok(relay)
@@ -113,18 +117,52 @@ fn now(network: &Mutex<Network>) -> Network {
     *network.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn deliver(network: Network, socket: &Arc<UdpSocket>, to: Option<SocketAddr>, datagram: &[u8]) {
+/// A datagram on its way.
+struct Flight {
+    due: Instant,
+    socket: Arc<UdpSocket>,
+    to: Option<SocketAddr>,
+    datagram: Vec<u8>,
+}
+
+type Line = mpsc::UnboundedSender<Flight>;
+
+/// Delivers what is due, in order: one timer for all, so that the relay itself costs little.
+async fn fly(mut line: mpsc::UnboundedReceiver<Flight>) {
+    while let Some(flight) = line.recv().await {
+        if flight.due > Instant::now() {
+            tokio::time::sleep_until(flight.due.into()).await;
+        }
+        let _ = match flight.to {
+            Some(to) => flight.socket.send_to(&flight.datagram, to).await,
+            None => flight.socket.send(&flight.datagram).await,
+        };
+    }
+}
+
+fn deliver(
+    line: &Line,
+    network: Network,
+    socket: &Arc<UdpSocket>,
+    to: Option<SocketAddr>,
+    datagram: &[u8],
+) {
+    let now = Instant::now();
     for after in network.fate() {
-        let (socket, datagram) = (socket.clone(), datagram.to_vec());
-        tokio::spawn(async move {
-            if after > Duration::ZERO {
-                tokio::time::sleep(after).await;
-            }
-            let _ = match to {
-                Some(to) => socket.send_to(&datagram, to).await,
-                None => socket.send(&datagram).await,
-            };
-        });
+        let flight = Flight {
+            due: now + after,
+            socket: socket.clone(),
+            to,
+            datagram: datagram.to_vec(),
+        };
+        if after == network.delay {
+            let _ = line.send(flight);
+        } else {
+            // Held back or doubled: it does not keep the line waiting.
+            let (single, queue) = mpsc::unbounded_channel();
+            let _ = single.send(flight);
+            tokio::spawn(fly(queue));
+        }
     }
 }
 
@@ -133,6 +171,7 @@ async fn forward(
     target: SocketAddr,
     network: Arc<Mutex<Network>>,
     counters: Arc<Counters>,
+    line: Line,
 ) {
     // Each client has a socket of its own towards the BMC, so that answers find back; the oldest go when there are many.
     let mut clients: VecDeque<(SocketAddr, Upstream)> = VecDeque::new();
@@ -156,6 +195,7 @@ async fn forward(
                 client,
                 network.clone(),
                 counters.clone(),
+                line.clone(),
             ));
             clients.push_back((client, Upstream { socket, back }));
             if clients.len() > 4 {
@@ -163,7 +203,7 @@ async fn forward(
             }
         }
         if let Some((_, upstream)) = clients.iter().find(|(known, _)| *known == client) {
-            deliver(now(&network), &upstream.socket, None, &buffer[..len]);
+            deliver(&line, now(&network), &upstream.socket, None, &buffer[..len]);
         }
     }
 }
@@ -174,6 +214,7 @@ async fn back(
     client: SocketAddr,
     network: Arc<Mutex<Network>>,
     counters: Arc<Counters>,
+    line: Line,
 ) {
     let mut buffer = vec![0u8; 2048];
     loop {
@@ -181,6 +222,6 @@ async fn back(
             continue;
         };
         counters.back.fetch_add(1, Ordering::Relaxed);
-        deliver(now(&network), &front, Some(client), &buffer[..len]);
+        deliver(&line, now(&network), &front, Some(client), &buffer[..len]);
     }
 }

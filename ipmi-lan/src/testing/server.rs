@@ -481,6 +481,7 @@ impl Shared {
             Asked::Handshake(name, kind, payload) => {
                 self.handshake(index, peer, name, kind, &payload).await
             }
+            Asked::Sol(session, payload) => lock(machine).engine.serial(session, &payload),
             Asked::Command(call) => self.command(index, &call).await,
         }
     }

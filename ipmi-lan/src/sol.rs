@@ -1,0 +1,155 @@
+//! Serial over LAN as a byte stream.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
+use tokio::sync::mpsc;
+
+use crate::bmc::Bmc;
+use crate::command::sol::{ActivateSol, DeactivateSol};
+use crate::error::{Error, Result};
+use crate::proto::Sol;
+use crate::wire::crypto::{Confidentiality, Integrity};
+
+/// How long an unacknowledged packet waits.
+const RETRY: Duration = Duration::from_millis(300);
+
+/// The machine's serial console: bytes in, bytes out. Shutting it down (or dropping it) sends what is left and deactivates the payload. Reading ends when
+/// the BMC ends it or the session is lost.
+#[derive(Debug)]
+pub struct SolStream(DuplexStream);
+
+impl Bmc {
+    /// Opens the machine's serial console (IPMI v2.0, chapter 15). One that another session holds is taken over if `take_over`.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send): completion code 80h is a console that another session holds, 81h a BMC without serial over LAN.
+    pub async fn sol(&self, take_over: bool) -> Result<SolStream> {
+        // The session decides which protection there is: open it first.
+        self.chassis_status().await?;
+        let suite = self.remembered_suite();
+        let activate = ActivateSol {
+            encrypted: suite.is_some_and(|s| s.confidentiality() != Confidentiality::None),
+            authenticated: suite.is_some_and(|s| s.integrity() != Integrity::None),
+        };
+        let payloads = self.subscribe()?;
+        let activated = match self.send(&activate).await {
+            Err(error) if error.completion_code() == Some(0x80) && take_over => {
+                // Stuck deactivations are common: what counts is whether the activation succeeds.
+                let _ = self.send(&DeactivateSol).await;
+                self.send(&activate).await
+            }
+            other => other,
+        };
+        let activated = match activated {
+            Ok(activated) => activated,
+            Err(error) => {
+                self.unsubscribe();
+                return Err(error);
+            }
+        };
+        let (ours, theirs) = tokio::io::duplex(4096);
+        tokio::spawn(carry(
+            self.clone(),
+            Sol::new(activated.inbound, RETRY),
+            payloads,
+            theirs,
+        ));
+        Ok(SolStream(ours))
+    }
+}
+
+async fn carry(
+    bmc: Bmc,
+    mut sol: Sol,
+    mut payloads: mpsc::UnboundedReceiver<Vec<u8>>,
+    mut line: DuplexStream,
+) {
+    let mut buffer = [0u8; 1024];
+    let mut writing = true;
+    let mut lost = false;
+    while !sol.is_ended() && (writing || !sol.is_flushed()) {
+        let timer = sol
+            .poll_timeout()
+            .unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+        tokio::select! {
+            payload = payloads.recv() => match payload {
+                Some(payload) => sol.handle(Instant::now(), &payload),
+                None => {
+                    lost = true;
+                    break;
+                }
+            },
+            read = line.read(&mut buffer), if writing && sol.is_flushed() => match read {
+                Ok(0) | Err(_) => writing = false,
+                Ok(count) => sol.write(Instant::now(), &buffer[..count]),
+            },
+            () = tokio::time::sleep_until(timer.into()) => sol.handle_timeout(Instant::now()),
+        }
+        while let Some(payload) = sol.poll_transmit() {
+            bmc.send_sol(payload);
+        }
+        while let Some(data) = sol.read() {
+            // A reader that went away is a writer that goes away: seen at the next read.
+            if line.write_all(&data).await.is_err() {
+                writing = false;
+            }
+        }
+    }
+    bmc.unsubscribe();
+    let _ = line.shutdown().await;
+    if !lost {
+        let _ = bmc.send(&DeactivateSol).await;
+    }
+}
+
+impl AsyncRead for SolStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for SolStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+impl Bmc {
+    fn subscribe(&self) -> Result<mpsc::UnboundedReceiver<Vec<u8>>> {
+        let (to, payloads) = mpsc::unbounded_channel();
+        self.order(|endpoint| crate::driver::Op::Subscribe {
+            endpoint,
+            to: Some(to),
+        })
+        .then_some(payloads)
+        .ok_or_else(Error::closed)
+    }
+
+    fn unsubscribe(&self) {
+        self.order(|endpoint| crate::driver::Op::Subscribe { endpoint, to: None });
+    }
+
+    fn send_sol(&self, payload: Vec<u8>) {
+        self.order(|endpoint| crate::driver::Op::Payload { endpoint, payload });
+    }
+}

@@ -1,0 +1,83 @@
+//! Serial over LAN, against the simulator's echoing console.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+use std::time::Duration;
+
+use ipmi_lan::testing::{BmcSpec, Network, Simulator};
+use ipmi_lan::{Client, Credentials, ErrorKind, Timing};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+#[tokio::test]
+async fn what_is_typed_comes_back_whole_and_in_order_through_loss() {
+    for network in [
+        Network::default(),
+        Network::delay(Duration::from_millis(1))
+            .loss(0.1)
+            .chaos(0.1, 0.0),
+    ] {
+        let sim = Simulator::builder()
+            .bmc(BmcSpec::new("node1").network(network))
+            .start()
+            .await
+            .unwrap();
+        let client = Client::default();
+        let bmc = client.bmc(
+            sim.bmc(0).addr(),
+            Credentials::new("admin", "secret".into()),
+        );
+        let mut line = bmc.sol(false).await.unwrap();
+        let text: Vec<u8> = (0..1000u32)
+            .flat_map(|n| n.to_string().into_bytes())
+            .collect();
+        let (mut reader, mut writer) = tokio::io::split(&mut line);
+        let mut echoed = vec![0; text.len()];
+        let (written, read) = tokio::join!(writer.write_all(&text), reader.read_exact(&mut echoed));
+        written.unwrap();
+        read.unwrap();
+        assert_eq!(echoed, text);
+
+        // Another session is refused, unless it takes the line over.
+        let other = Client::default().bmc(
+            sim.bmc(0).addr(),
+            Credentials::new("admin", "secret".into()),
+        );
+        assert_eq!(
+            other.sol(false).await.unwrap_err().kind(),
+            &ErrorKind::Completion(0x80)
+        );
+        line.shutdown().await.unwrap();
+        drop(line);
+        let mut taken = other.sol(true).await.unwrap();
+        taken.write_all(b"x").await.unwrap();
+        assert_eq!(taken.read_u8().await.unwrap(), b'x');
+    }
+}
+
+#[tokio::test]
+async fn a_quiet_line_outlives_the_idle_time() {
+    let sim = Simulator::builder()
+        .bmc(BmcSpec::new("node1"))
+        .start()
+        .await
+        .unwrap();
+    let mut timing = Timing::default();
+    timing.idle = Duration::from_millis(100);
+    let client = Client::builder().timing(timing).build();
+    let bmc = client.bmc(
+        sim.bmc(0).addr(),
+        Credentials::new("admin", "secret".into()),
+    );
+    let mut line = bmc.sol(false).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    line.write_all(b"still there").await.unwrap();
+    let mut echoed = [0; 11];
+    line.read_exact(&mut echoed).await.unwrap();
+    assert_eq!(
+        (&echoed, sim.counts()["node1:session"]),
+        (b"still there", 1)
+    );
+    // Without a line an idle session is closed, for slots are few.
+    drop(line);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(sim.bmc(0).sessions(), (0, 0));
+}
