@@ -119,6 +119,20 @@ impl Access {
         write_whole(&folder.join("openrc"), &self.openrc(&ca), 0o600)
     }
 
+    /// Deletes the files of [`Access::write`] from `folder`; those that are not there are no error.
+    pub fn remove(folder: &Path) -> Result<()> {
+        for name in ["clouds.yaml", "openrc", "ca.pem"] {
+            let path = folder.join(name);
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(io("delete", &path, error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the files of [`Access::write`] stand in `folder` as they would be written now.
     pub fn is_written(&self, folder: &Path, cloud: &str) -> bool {
         let Ok(folder) = folder.canonicalize() else {

@@ -1,6 +1,7 @@
 //! One HTTP client for the services that the cloud itself brings (Vault, Keystone, Nova, the dashboard):
 //! rustls with the one CA that is given, a proxy where one is given, timeouts, no redirects, errors with the server's words.
 
+mod download;
 mod error;
 mod message;
 
@@ -16,6 +17,7 @@ use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
 use url::Url;
 
+pub(crate) use download::download;
 pub use error::{Error, ErrorKind, Result};
 pub(crate) use message::server_message;
 

@@ -14,6 +14,13 @@ pub struct Shares {
     pub threshold: u8,
 }
 
+impl Shares {
+    /// So many keys, so many of which unseal.
+    pub fn new(shares: u8, threshold: u8) -> Self {
+        Self { shares, threshold }
+    }
+}
+
 impl Default for Shares {
     /// 5 shares of which 3 unseal: what the Vault charm's guide and the thesis use.
     fn default() -> Self {

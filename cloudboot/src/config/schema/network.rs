@@ -1,14 +1,15 @@
 //! `net_fix`, `reach`, `proxy`, `mirrors`: how things reach each other and the world.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use ipnet::Ipv4Net;
 use url::Url;
 
 use crate::config::kinds::{INTERFACE, IPV4, SUBNET, TEXT, URL};
-use crate::config::reader::Section;
+use crate::config::reader::{Section, Value};
 use crate::config::tree::Kind;
 
 /// `net_fix`: forwarding and source NAT on the controller, so that the machines reach the world. Left out: none.
@@ -29,6 +30,16 @@ pub struct NetFix {
 pub struct Reach {
     /// `proxy`: an HTTP proxy, such as a bastion's. None: directly, or as the environment says.
     pub proxy: Option<Url>,
+    /// `forwards`: BMCs that are reached by another address and port, such as one forwarded by a bastion (IPMI is UDP,
+    /// which no HTTP proxy carries): from the BMC's own `ip:port` to that one.
+    pub forwards: BTreeMap<SocketAddr, SocketAddr>,
+}
+
+impl Reach {
+    /// Where a datagram for a BMC is sent.
+    pub fn forwarded(&self, bmc: SocketAddr) -> SocketAddr {
+        self.forwards.get(&bmc).copied().unwrap_or(bmc)
+    }
 }
 
 /// `proxy`: the way out for the machines: MAAS, snapd, apt, Juju. A URL alone stands for both `http` and `https`.
@@ -93,8 +104,30 @@ impl NetFix {
 impl Reach {
     pub(crate) fn read(root: &Section<'_>) -> Option<Self> {
         let reach = root.section("reach");
-        let proxy = reach.optional("proxy", &URL)?;
-        Some(Self { proxy })
+        let proxy = reach.optional("proxy", &URL);
+        let forwards: Vec<_> = reach
+            .section("forwards")
+            .entries()
+            .into_iter()
+            .map(|(own, value)| Self::forward(own, &value))
+            .collect();
+        Some(Self {
+            proxy: proxy?,
+            forwards: forwards.into_iter().collect::<Option<_>>()?,
+        })
+    }
+
+    fn forward(own: &str, value: &Value<'_>) -> Option<(SocketAddr, SocketAddr)> {
+        const EXPECTED: &str =
+            "`own ip:port: forwarded ip:port`, such as \"10.42.192.11:623\": 127.0.0.1:40623";
+        let other = value.text(EXPECTED)?;
+        match (own.parse(), other.parse()) {
+            (Ok(own), Ok(other)) => Some((own, other)),
+            _ => {
+                value.invalid(EXPECTED);
+                None
+            }
+        }
     }
 }
 
@@ -171,6 +204,7 @@ impl fmt::Debug for Reach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reach")
             .field("proxy", &guarded(&self.proxy))
+            .field("forwards", &self.forwards)
             .finish()
     }
 }

@@ -1,0 +1,522 @@
+//! Stage 14: Juju: its client, its controller, the model.
+//!
+//! The thesis: `juju_install()`, `juju_config()`, `juju_bootstrap()`, `create_model()`.
+//!
+//! A controller is adopted where the configuration names one. Else Juju 3.x is bootstrapped by a throwaway container
+//! on the controller host (see [`bootstrap`](super::bootstrap)).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use juju_client::api::models::{DestroyModel, NewModel};
+use juju_client::{Client as Juju, ControllerAccess, Options};
+use maas_client::SystemId;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+
+use super::bootstrap::Container;
+use super::first_config::MachineNetwork;
+use super::{Attempt as _, Site, create, created};
+use crate::config::ControllerMode;
+use crate::engine::{Context, Deadline, Error, Observation, Polled, Step, StepId, Undo};
+
+/// The controller's access in the secret store.
+const ACCESS: &str = "juju-controller";
+
+/// [`ControllerAccess`] as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    name: String,
+    uuid: String,
+    endpoints: Vec<String>,
+    ca_cert: String,
+    user: String,
+    password: String,
+}
+
+/// How the controller comes to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Adopt,
+    Delegated,
+    /// Juju 4.x: not yet.
+    Native,
+}
+
+fn way(site: &Site) -> Way {
+    let juju = &site.config.juju;
+    match juju.controller.mode {
+        ControllerMode::Adopt => Way::Adopt,
+        ControllerMode::Delegated => Way::Delegated,
+        ControllerMode::Native => Way::Native,
+        ControllerMode::Auto if juju.controller.adopt.is_some() => Way::Adopt,
+        ControllerMode::Auto if juju.channel.major().is_some_and(|major| major >= 4) => Way::Native,
+        ControllerMode::Auto => Way::Delegated,
+    }
+}
+
+async fn kept(cx: &Context) -> Result<Option<ControllerAccess>, Error> {
+    let Some(secret) = cx.secrets().get(ACCESS).await? else {
+        return Ok(None);
+    };
+    let kept: Kept = serde_json::from_str(secret.expose_secret()).map_err(|error| {
+        Error::needs_operator(
+            format!("read the secret {ACCESS}"),
+            format!("line {}: not what we keep", error.line()),
+        )
+    })?;
+    Ok(Some(ControllerAccess::new(
+        kept.name,
+        kept.uuid,
+        kept.endpoints,
+        kept.ca_cert,
+        kept.user,
+        kept.password.into(),
+    )))
+}
+
+async fn keep(access: &ControllerAccess, cx: &Context) -> Result<(), Error> {
+    let kept = Kept {
+        name: access.name.clone(),
+        uuid: access.uuid.clone(),
+        endpoints: access.endpoints.clone(),
+        ca_cert: access.ca_cert.clone(),
+        user: access.user.clone(),
+        password: access.password.expose_secret().to_owned(),
+    };
+    let text = serde_json::to_string(&kept)
+        .map_err(|error| Error::terminal("keep the controller's access", error.to_string()))?;
+    cx.secrets().put(ACCESS, &SecretString::from(text)).await
+}
+
+fn adopted(site: &Site) -> Option<ControllerAccess> {
+    let juju = &site.config.juju;
+    let adopt = juju.controller.adopt.as_ref()?;
+    Some(ControllerAccess::new(
+        juju.bootstrap.name.clone(),
+        String::new(),
+        adopt.endpoints.clone(),
+        adopt.ca.clone(),
+        adopt.user.clone(),
+        adopt.password.value().clone(),
+    ))
+}
+
+async fn log_in(site: &Site, access: &ControllerAccess) -> Result<Juju, juju_client::Error> {
+    access
+        .connect(site.proxy().cloned(), Options::default())
+        .await
+}
+
+/// The key with which Juju talks to MAAS: the configuration's, else ours.
+async fn maas_key(site: &Site, cx: &Context) -> Result<maas_client::ApiKey, Error> {
+    match &site.config.juju.credential.maas_oauth {
+        Some(own) => own.expose().parse().attempt("read Juju's MAAS key"),
+        None => super::region::kept_key(cx).await,
+    }
+}
+
+/// The container with the juju client, prepared while the Juju machine is still being composed.
+pub struct JujuClient {
+    pub(super) site: Arc<Site>,
+}
+
+#[async_trait]
+impl Step for JujuClient {
+    type Needs = (lxd_client::Client, MachineNetwork, ());
+    type Output = ();
+
+    fn id(&self) -> StepId {
+        "juju.client".into()
+    }
+
+    fn about(&self) -> String {
+        match way(&self.site) {
+            Way::Delegated => format!(
+                "install the juju client {} in a throwaway container",
+                self.site.config.juju.channel
+            ),
+            Way::Adopt | Way::Native => "need no juju client".to_owned(),
+        }
+    }
+
+    fn deadline(&self) -> Deadline {
+        self.site.deadline("juju.client", Deadline::minutes(30, 45))
+    }
+
+    fn estimate(&self) -> Option<Duration> {
+        Some(Duration::from_secs(150))
+    }
+
+    async fn observe(
+        &self,
+        (lxd, _, ()): &Self::Needs,
+        cx: &Context,
+    ) -> Result<Observation<()>, Error> {
+        // Its work is done when the controller's access is in our hands.
+        if way(&self.site) != Way::Delegated || kept(cx).await?.is_some() {
+            return Ok(Observation::Satisfied(()));
+        }
+        let container = Container::new(&self.site, lxd);
+        Ok(if container.is_ready().await? {
+            Observation::Satisfied(())
+        } else if container.exists().await? {
+            Observation::absent(format!(
+                "the container {} has no juju client yet",
+                container.name()
+            ))
+        } else {
+            Observation::absent(format!("there is no container {}", container.name()))
+        })
+    }
+
+    async fn apply(&self, (lxd, _, ()): &Self::Needs, cx: &Context) -> Result<(), Error> {
+        Container::new(&self.site, lxd)
+            .ensure(cx, self.deadline())
+            .await
+    }
+
+    async fn undo(&self, (lxd, _, ()): &Self::Needs, cx: &Context) -> Result<Undo, Error> {
+        let container = Container::new(&self.site, lxd);
+        Ok(if container.delete(cx).await? {
+            Undo::removed(format!("the container {}", container.name()))
+        } else {
+            Undo::NothingToDo
+        })
+    }
+}
+
+/// The controller, logged in to.
+pub struct Controller {
+    pub(super) site: Arc<Site>,
+}
+
+#[async_trait]
+impl Step for Controller {
+    type Needs = (maas_client::Client, lxd_client::Client, SystemId, (), ());
+    /// Connected to the controller.
+    type Output = Juju;
+
+    fn id(&self) -> StepId {
+        "juju.controller".into()
+    }
+
+    fn about(&self) -> String {
+        let name = &self.site.config.juju.bootstrap.name;
+        match way(&self.site) {
+            Way::Adopt => format!("adopt the controller {name}"),
+            Way::Delegated => format!(
+                "bootstrap the controller {name} onto {}",
+                self.site.config.juju_vm.hostname
+            ),
+            Way::Native => format!("bootstrap the controller {name} natively"),
+        }
+    }
+
+    fn deadline(&self) -> Deadline {
+        self.site
+            .deadline("juju.controller", Deadline::minutes(30, 90))
+    }
+
+    fn estimate(&self) -> Option<Duration> {
+        Some(Duration::from_secs(1210))
+    }
+
+    async fn observe(
+        &self,
+        (_, _, machine, (), ()): &Self::Needs,
+        cx: &Context,
+    ) -> Result<Observation<Juju>, Error> {
+        let name = &self.site.config.juju.bootstrap.name;
+        let access = match way(&self.site) {
+            Way::Adopt => adopted(&self.site),
+            Way::Delegated => kept(cx).await?,
+            Way::Native => {
+                return Ok(Observation::needs_operator(format!(
+                    "juju.channel is {}, and this version bootstraps 3.x only: bootstrap a controller with `juju bootstrap` and give it \
+                     under juju.controller.adopt, or set juju.channel to 3.6",
+                    self.site.config.juju.channel
+                )));
+            }
+        };
+        let Some(access) = access else {
+            return Ok(Observation::absent(format!(
+                "we hold no access to a controller {name}"
+            )));
+        };
+        match log_in(&self.site, &access).await {
+            Ok(client) => Ok(Observation::Satisfied(client)),
+            Err(error) if error.is_unauthorized() => Ok(Observation::needs_operator(format!(
+                "the controller {name} refuses the password that we hold: put the right one into the secret {ACCESS}"
+            ))),
+            Err(error) => Ok(Observation::blocked(format!(
+                "the controller {name} on {machine} does not answer: {error}"
+            ))),
+        }
+    }
+
+    async fn apply(&self, (_, lxd, _, (), ()): &Self::Needs, cx: &Context) -> Result<(), Error> {
+        let container = Container::new(&self.site, lxd);
+        container.ensure(cx, self.deadline()).await?;
+        let key = maas_key(&self.site, cx).await?;
+        let access = container.bootstrap(&key, cx, self.deadline()).await?;
+        keep(&access, cx).await?;
+        cx.made("juju-controller", access.uuid.clone()).await?;
+        cx.wait("the controller to answer", self.deadline(), async || {
+            Ok(match log_in(&self.site, &access).await {
+                Ok(_) => Polled::Done(()),
+                Err(error) => Polled::pending(error.to_string()),
+            })
+        })
+        .await?;
+        container.delete(cx).await.map(drop)
+    }
+
+    async fn undo(
+        &self,
+        (maas, lxd, machine, (), ()): &Self::Needs,
+        cx: &Context,
+    ) -> Result<Undo, Error> {
+        let name = &self.site.config.juju.bootstrap.name;
+        if !made_controller(cx, name) {
+            return Ok(Undo::kept(format!(
+                "the controller {name} was there before"
+            )));
+        }
+        let mut removed = Vec::new();
+        Container::new(&self.site, lxd).delete(cx).await?;
+        if let Some(access) = kept(cx).await? {
+            if let Ok(client) = log_in(&self.site, &access).await {
+                cx.intend(format!("destroy controller {name}")).await?;
+                match client.controller().destroy(true).await {
+                    Ok(()) => {}
+                    // The connection ends with the controller.
+                    Err(error) if error.is_closed() || error.is_unclear() => {}
+                    Err(error) => {
+                        return Err(error).attempt(&format!("destroy the controller {name}"));
+                    }
+                }
+                removed.push(format!("the controller {name}"));
+            }
+            cx.secrets().remove(ACCESS).await?;
+        }
+        // A controller does not release its own machine.
+        let found = maas.machines().read(machine).await;
+        if found.is_ok_and(|machine| machine.status != maas_client::NodeStatus::Ready) {
+            cx.intend(format!("release machine {machine}")).await?;
+            let comment = maas_client::ReleaseParams::new().comment(cx.owner_mark());
+            maas.machines()
+                .release(machine, &comment)
+                .await
+                .attempt("release the Juju machine")?;
+            cx.wait(
+                "the Juju machine to be released",
+                Deadline::minutes(10, 30),
+                async || {
+                    Ok(match maas.machines().read(machine).await {
+                        Ok(machine) if machine.status != maas_client::NodeStatus::Ready => {
+                            Polled::pending(machine.status_name)
+                        }
+                        Err(error) if !error.is_not_found() => {
+                            return Err(error).attempt("read the Juju machine");
+                        }
+                        _ => Polled::Done(()),
+                    })
+                },
+            )
+            .await?;
+        }
+        Ok(super::removed(removed))
+    }
+}
+
+fn made_controller(cx: &Context, name: &str) -> bool {
+    created(cx, &format!("controller {name}"))
+}
+
+/// The model that the cloud lives in.
+pub struct Model {
+    pub(super) site: Arc<Site>,
+}
+
+impl Model {
+    /// The model's configuration: the file's, and the space that unbound endpoints go to. Without one they go to
+    /// `alpha`, which has no subnet on MAAS, and machines fail.
+    fn settings(
+        &self,
+        network: &MachineNetwork,
+    ) -> std::collections::BTreeMap<String, serde_json::Value> {
+        let mut settings = self.site.config.juju.model.config.clone();
+        if !network.space.is_empty() && network.space != "undefined" {
+            settings
+                .entry("default-space".to_owned())
+                .or_insert_with(|| network.space.clone().into());
+        }
+        let proxy = &self.site.config.proxy;
+        if let Some(http) = &proxy.http {
+            settings
+                .entry("juju-http-proxy".to_owned())
+                .or_insert_with(|| http.as_str().into());
+        }
+        if let Some(https) = &proxy.https {
+            settings
+                .entry("juju-https-proxy".to_owned())
+                .or_insert_with(|| https.as_str().into());
+        }
+        settings
+    }
+
+    /// The cloud and the credential on the controller: a bootstrap brings them, an adopted controller may not have them.
+    async fn ensure_credential(&self, controller: &Juju, cx: &Context) -> Result<(), Error> {
+        let juju = &self.site.config.juju;
+        let clouds = controller
+            .cloud()
+            .list()
+            .await
+            .attempt("list Juju's clouds")?;
+        if !clouds.contains_key(&juju.cloud.name) {
+            create(cx, &format!("cloud {}", juju.cloud.name)).await?;
+            let cloud = juju_client::api::cloud::Cloud::maas(juju.cloud.endpoint.as_str());
+            controller
+                .cloud()
+                .add(&juju.cloud.name, &cloud, true)
+                .await
+                .attempt(&format!("add the cloud {}", juju.cloud.name))?;
+        }
+        let known = controller
+            .cloud()
+            .credentials(&juju.cloud.name)
+            .await
+            .attempt("list Juju's credentials")?;
+        if !known.contains(&juju.credential.name) {
+            let key = maas_key(&self.site, cx).await?;
+            create(cx, &format!("credential {}", juju.credential.name)).await?;
+            let credential =
+                juju_client::api::cloud::CloudCredential::maas(key.expose().expose_secret());
+            let updated = controller
+                .cloud()
+                .update_credential(&juju.cloud.name, &juju.credential.name, &credential)
+                .await;
+            updated.attempt(&format!("add the credential {}", juju.credential.name))?;
+        }
+        Ok(())
+    }
+
+    async fn find(&self, controller: &Juju) -> Result<Option<Juju>, Error> {
+        let name = &self.site.config.juju.model.name;
+        let Some(uuid) = controller
+            .models()
+            .find(name)
+            .await
+            .attempt("list the models")?
+        else {
+            return Ok(None);
+        };
+        controller
+            .open_model(&uuid)
+            .await
+            .attempt(&format!("open the model {name}"))
+            .map(Some)
+    }
+}
+
+#[async_trait]
+impl Step for Model {
+    type Needs = (Juju, MachineNetwork, maas_client::Client);
+    /// Connected to the model.
+    type Output = Juju;
+
+    fn id(&self) -> StepId {
+        "juju.model".into()
+    }
+
+    fn about(&self) -> String {
+        format!("make the model {}", self.site.config.juju.model.name)
+    }
+
+    fn deadline(&self) -> Deadline {
+        self.site.deadline("juju.model", Deadline::minutes(5, 15))
+    }
+
+    async fn observe(
+        &self,
+        (controller, _, _): &Self::Needs,
+        _: &Context,
+    ) -> Result<Observation<Juju>, Error> {
+        Ok(match self.find(controller).await? {
+            Some(model) => Observation::Satisfied(model),
+            None => Observation::absent(format!(
+                "there is no model {}",
+                self.site.config.juju.model.name
+            )),
+        })
+    }
+
+    async fn apply(
+        &self,
+        (controller, network, maas): &Self::Needs,
+        cx: &Context,
+    ) -> Result<(), Error> {
+        let juju = &self.site.config.juju;
+        // CreateModel on a MAAS that does not answer blocks for minutes and leaves a model that can't be destroyed.
+        maas.version()
+            .await
+            .attempt("see whether MAAS answers before the model is made")?;
+        self.ensure_credential(controller, cx).await?;
+        create(cx, &format!("model {}", juju.model.name)).await?;
+        let mut new = NewModel::new(&juju.model.name).on(&juju.cloud.name, &juju.credential.name);
+        for (key, value) in self.settings(network) {
+            new = new.set(key, value);
+        }
+        controller
+            .models()
+            .create(&new)
+            .await
+            .attempt(&format!("create the model {}", juju.model.name))
+            .map(drop)
+    }
+
+    async fn undo(&self, (controller, _, _): &Self::Needs, cx: &Context) -> Result<Undo, Error> {
+        let name = &self.site.config.juju.model.name;
+        if !created(cx, &format!("model {name}")) {
+            return Ok(Undo::kept(format!("the model {name} was there before")));
+        }
+        let Some(uuid) = controller
+            .models()
+            .find(name)
+            .await
+            .attempt("list the models")?
+        else {
+            return Ok(Undo::NothingToDo);
+        };
+        cx.intend(format!("destroy model {name}")).await?;
+        controller
+            .models()
+            .destroy(&uuid, DestroyModel::default())
+            .await
+            .attempt(&format!("destroy the model {name}"))?;
+        // Its absence from the list is the only sure sign.
+        cx.wait(
+            format!("the model {name} to be gone"),
+            Deadline::minutes(30, 60),
+            async || {
+                let there = controller
+                    .models()
+                    .find(name)
+                    .await
+                    .attempt("list the models")?
+                    .is_some();
+                Ok(if there {
+                    Polled::pending("its machines are being released")
+                } else {
+                    Polled::Done(())
+                })
+            },
+        )
+        .await?;
+        Ok(Undo::removed(format!(
+            "the model {name} with its applications and machines"
+        )))
+    }
+}

@@ -1,0 +1,173 @@
+//! Stage 12: The Juju machine: an empty VM, tagged, commissioned.
+//!
+//! The thesis: `create_vm()`, with a `disks` parameter that `compose` does not have.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use maas_client::{
+    Client, ComposeParams, Judgement, Machine, MachineFilter, MachineGoal, NodeStatus, SystemId,
+    TagParams, VmHostId,
+};
+
+use super::{Attempt as _, Site, create, created, ensure_tag};
+use crate::engine::{Context, Deadline, Error, Observation, Polled, Step, StepId, Undo};
+
+/// The VM that becomes Juju's controller.
+pub struct JujuMachine {
+    pub(super) site: Arc<Site>,
+}
+
+impl JujuMachine {
+    async fn find(&self, maas: &Client) -> Result<Option<Machine>, Error> {
+        let name = self.site.config.juju_vm.hostname.clone();
+        let filter = MachineFilter::new().hostname(vec![name]);
+        Ok(maas
+            .machines()
+            .list(&filter)
+            .await
+            .attempt("look for the Juju machine")?
+            .into_iter()
+            .next())
+    }
+}
+
+#[async_trait]
+impl Step for JujuMachine {
+    type Needs = (Client, VmHostId, ());
+    type Output = SystemId;
+
+    fn id(&self) -> StepId {
+        "juju.machine".into()
+    }
+
+    fn about(&self) -> String {
+        format!(
+            "compose the VM {} for Juju's controller",
+            self.site.config.juju_vm.hostname
+        )
+    }
+
+    fn deadline(&self) -> Deadline {
+        self.site
+            .deadline("juju.machine", Deadline::minutes(20, 60))
+    }
+
+    fn estimate(&self) -> Option<Duration> {
+        Some(Duration::from_secs(300))
+    }
+
+    async fn observe(
+        &self,
+        (maas, _, ()): &Self::Needs,
+        _: &Context,
+    ) -> Result<Observation<SystemId>, Error> {
+        let wanted = &self.site.config.juju_vm;
+        let Some(machine) = self.find(maas).await? else {
+            return Ok(Observation::absent(format!(
+                "there is no machine {}",
+                wanted.hostname
+            )));
+        };
+        if !machine.has_tag(&wanted.tag) {
+            return Ok(Observation::absent(format!(
+                "{} has no tag {}",
+                wanted.hostname, wanted.tag
+            )));
+        }
+        Ok(match machine.status {
+            NodeStatus::Ready
+            | NodeStatus::Allocated
+            | NodeStatus::Deploying
+            | NodeStatus::Deployed => Observation::Satisfied(machine.system_id),
+            status if status.is_failed() => Observation::needs_operator(format!(
+                "{} is {}: look at its results in MAAS, then commission it again or delete it and run again",
+                wanted.hostname, machine.status_name
+            )),
+            _ => Observation::absent(format!("{} is {}", wanted.hostname, machine.status_name)),
+        })
+    }
+
+    async fn apply(&self, (maas, host, ()): &Self::Needs, cx: &Context) -> Result<(), Error> {
+        let wanted = &self.site.config.juju_vm;
+        let id = match self.find(maas).await? {
+            Some(machine) => machine.system_id,
+            None => {
+                create(cx, &format!("machine {}", wanted.hostname)).await?;
+                let params = ComposeParams::new()
+                    .hostname(wanted.hostname.clone())
+                    .cores(wanted.cpus)
+                    .memory(u64::from(wanted.ram_gib) * 1024)
+                    .storage(format!("root:{}", wanted.storage_gb));
+                maas.vm_hosts()
+                    .compose(*host, &params)
+                    .await
+                    .attempt(&format!("compose the VM {}", wanted.hostname))?
+                    .system_id
+            }
+        };
+        let tagged = maas
+            .machines()
+            .read(&id)
+            .await
+            .attempt("read the Juju machine")?
+            .has_tag(&wanted.tag);
+        if !tagged {
+            ensure_tag(
+                maas,
+                cx,
+                &wanted.tag,
+                &TagParams::new().comment(cx.owner_mark()),
+            )
+            .await?;
+            cx.intend(format!("tag {} {}", wanted.hostname, wanted.tag))
+                .await?;
+            maas.tags()
+                .update_nodes(&wanted.tag, &[id], &[])
+                .await
+                .attempt(&format!("tag {}", wanted.hostname))?;
+        }
+        cx.waiting("the Juju machine to be Ready", self.deadline())
+            .advice("look at the machine's results in MAAS")
+            .poll(async || {
+                let machine = self.find(maas).await?;
+                Ok(match MachineGoal::Ready.judge(machine.as_ref()) {
+                    Judgement::Reached => Polled::Done(()),
+                    Judgement::Pending(what) => Polled::pending(what),
+                    Judgement::Failed(why) => Polled::Failed(
+                        Error::terminal("commission the Juju machine", why)
+                            .next("look at its results in MAAS; delete it and run again"),
+                    ),
+                    _ => Polled::pending("in a state that this version does not know"),
+                })
+            })
+            .await
+    }
+
+    async fn undo(&self, (maas, _, ()): &Self::Needs, cx: &Context) -> Result<Undo, Error> {
+        let wanted = &self.site.config.juju_vm;
+        if !created(cx, &format!("machine {}", wanted.hostname)) {
+            return Ok(Undo::kept(format!("{} was there before", wanted.hostname)));
+        }
+        let mut removed = Vec::new();
+        if let Some(machine) = self.find(maas).await? {
+            cx.intend(format!("delete machine {}", wanted.hostname))
+                .await?;
+            maas.machines()
+                .delete(&machine.system_id)
+                .await
+                .attempt(&format!("delete the machine {}", wanted.hostname))?;
+            removed.push(format!("the machine {}", wanted.hostname));
+        }
+        if created(cx, &format!("tag {}", wanted.tag)) {
+            cx.intend(format!("delete tag {}", wanted.tag)).await?;
+            match maas.tags().delete(&wanted.tag).await {
+                Ok(()) => removed.push(format!("the tag {}", wanted.tag)),
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error).attempt(&format!("delete the tag {}", wanted.tag)),
+            }
+        }
+        Ok(super::removed(removed))
+    }
+}

@@ -1,0 +1,415 @@
+//! Stage 8: The machines' BMCs, found; the machines, powered to boot from the network.
+//!
+//! The thesis: `ipmi_reset()`, which took any address for a node and skipped a BMC that failed.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::StreamExt as _;
+use ipmi_lan::command::boot::{BootDevice, BootOverride};
+use ipmi_lan::{Bmc, Credentials, PowerState};
+use maas_client::{Client, Machine, MachineFilter};
+
+use super::first_config::MachineNetwork;
+use super::{Attempt as _, Site};
+use crate::config::{Ipmi, Secret};
+use crate::engine::{Context, Deadline, Error, Observation, Polled, Resource, Step, StepId};
+
+/// A racked machine, as its BMC.
+#[derive(Clone, Debug)]
+pub struct Racked {
+    /// The machine's name.
+    pub name: String,
+    /// The BMC.
+    pub bmc: SocketAddr,
+    /// The BMC's user.
+    pub user: String,
+    /// The BMC's password.
+    pub password: Secret,
+    /// The NIC that boots, where the configuration says it.
+    pub boot_mac: Option<String>,
+    /// Whether it boots by UEFI.
+    pub uefi: bool,
+    /// Tags besides the compute nodes' own.
+    pub tags: Vec<String>,
+    /// The architecture, in MAAS's words.
+    pub arch: String,
+}
+
+impl Racked {
+    pub(super) fn bmc(&self, client: &ipmi_lan::Client, site: &Site) -> Bmc {
+        client.bmc(
+            site.config.reach.forwarded(self.bmc),
+            Credentials::new(self.user.clone(), self.password.value().clone()),
+        )
+    }
+
+    /// The machine in MAAS that is this one: by the NIC that boots, else by the BMC's address.
+    pub(super) fn find<'a>(
+        &self,
+        machines: &'a [(Machine, Option<IpAddr>)],
+    ) -> Option<&'a Machine> {
+        machines
+            .iter()
+            .find(|(machine, power_address)| match &self.boot_mac {
+                Some(mac) => machine.has_mac(mac),
+                None => *power_address == Some(self.bmc.ip()),
+            })
+            .map(|(machine, _)| machine)
+    }
+}
+
+/// All machines of the region, each with its BMC's address. Two calls, however many machines.
+pub(super) async fn machines_with_bmcs(
+    maas: &Client,
+) -> Result<Vec<(Machine, Option<IpAddr>)>, Error> {
+    let machines = maas
+        .machines()
+        .list(&MachineFilter::new())
+        .await
+        .attempt("list the machines")?;
+    if machines.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<_> = machines
+        .iter()
+        .map(|machine| machine.system_id.clone())
+        .collect();
+    let parameters: BTreeMap<_, _> = maas
+        .machines()
+        .power_parameters_many(&ids)
+        .await
+        .attempt("read the machines' power parameters")?
+        .into_iter()
+        .collect();
+    Ok(machines
+        .into_iter()
+        .map(|machine| {
+            let address = parameters
+                .get(&machine.system_id)
+                .and_then(|map| map.get("power_address"))
+                .and_then(|value| value.as_str())
+                .and_then(|text| text.parse().ok());
+            (machine, address)
+        })
+        .collect())
+}
+
+/// The BMCs: the configured ones, else those that answer an RMCP ping in the given ranges, else among the leases.
+pub struct FindBmcs {
+    pub(super) site: Arc<Site>,
+}
+
+impl FindBmcs {
+    /// The configured machines; empty if the configuration names none.
+    fn configured(&self) -> Vec<Racked> {
+        let machine = |machine: &crate::config::Machine| Racked {
+            name: machine.name.clone(),
+            bmc: machine.bmc.address,
+            user: machine.bmc.user.clone(),
+            password: machine.bmc.password.clone(),
+            boot_mac: machine.boot_mac.clone(),
+            uefi: machine.bmc.uefi,
+            tags: machine.tags.clone(),
+            arch: machine.arch.clone(),
+        };
+        self.site.config.machines.iter().map(machine).collect()
+    }
+
+    /// Every address that may be a BMC's.
+    async fn candidates(
+        &self,
+        maas: &Client,
+        network: &MachineNetwork,
+    ) -> Result<Vec<SocketAddr>, Error> {
+        let ipmi = &self.site.config.ipmi;
+        let at = |ip: IpAddr| SocketAddr::new(ip, ipmi.port);
+        if !ipmi.ranges.is_empty() {
+            return Ok(ipmi
+                .ranges
+                .iter()
+                .flat_map(|range| addresses(range.from, range.to))
+                .map(at)
+                .collect());
+        }
+        let leases = maas
+            .subnets()
+            .ip_addresses(network.subnet)
+            .await
+            .attempt("list the addresses in use")?;
+        let gateway = IpAddr::V4(self.site.config.maas.dhcp.gateway);
+        Ok(leases
+            .iter()
+            .filter_map(|lease| lease.ip.parse().ok())
+            .filter(|ip| *ip != gateway)
+            .map(at)
+            .collect())
+    }
+
+    async fn answering(
+        &self,
+        maas: &Client,
+        network: &MachineNetwork,
+    ) -> Result<Vec<SocketAddr>, Error> {
+        let candidates = self.candidates(maas, network).await?;
+        // Who answers answers from where the ping went.
+        let own: BTreeMap<SocketAddr, SocketAddr> = candidates
+            .iter()
+            .map(|own| (self.site.config.reach.forwarded(*own), *own))
+            .collect();
+        let found = ipmi_lan::discover(own.keys().copied().collect::<Vec<_>>(), 256);
+        let mut answering: Vec<_> = found
+            .filter_map(async |found| own.get(&found.ok()?.addr).copied())
+            .collect()
+            .await;
+        answering.sort_unstable();
+        answering.dedup();
+        Ok(answering)
+    }
+
+    fn racked(&self, ipmi: &Ipmi, found: &[SocketAddr]) -> Result<Vec<Racked>, Error> {
+        let (Some(user), Some(password)) = (&ipmi.user, &ipmi.password) else {
+            return Err(Error::needs_operator(
+                "log in to the BMCs",
+                "the configuration has no ipmi.user and ipmi.password",
+            ));
+        };
+        let racked = |(number, bmc): (usize, &SocketAddr)| Racked {
+            name: format!("{}{number}", self.site.config.compute.hostname),
+            bmc: *bmc,
+            user: user.clone(),
+            password: password.clone(),
+            boot_mac: None,
+            uefi: ipmi.uefi,
+            tags: Vec::new(),
+            arch: "amd64/generic".to_owned(),
+        };
+        Ok(found.iter().enumerate().map(racked).collect())
+    }
+}
+
+/// The addresses from one to another, both included; none where they are of different families or reversed.
+fn addresses(from: IpAddr, to: IpAddr) -> Vec<IpAddr> {
+    match (from, to) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => (from.to_bits()..=to.to_bits())
+            .map(|bits| IpAddr::V4(bits.into()))
+            .collect(),
+        (IpAddr::V6(from), IpAddr::V6(to)) => (from.to_bits()..=to.to_bits())
+            .map(|bits| IpAddr::V6(bits.into()))
+            .take(65536)
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[async_trait]
+impl Step for FindBmcs {
+    type Needs = (Client, MachineNetwork);
+    type Output = Vec<Racked>;
+
+    fn id(&self) -> StepId {
+        "metal.bmcs".into()
+    }
+
+    fn about(&self) -> String {
+        if self.site.config.machines.is_empty() {
+            format!(
+                "find the BMCs of {} machines",
+                self.site.config.maas.nodes_amount
+            )
+        } else {
+            format!(
+                "take the {} configured BMCs",
+                self.site.config.machines.len()
+            )
+        }
+    }
+
+    fn deadline(&self) -> Deadline {
+        self.site.deadline("metal.bmcs", Deadline::minutes(10, 20))
+    }
+
+    fn estimate(&self) -> Option<Duration> {
+        Some(Duration::from_secs(4))
+    }
+
+    async fn observe(
+        &self,
+        (maas, network): &Self::Needs,
+        _: &Context,
+    ) -> Result<Observation<Vec<Racked>>, Error> {
+        let configured = self.configured();
+        if !configured.is_empty() {
+            return Ok(Observation::Satisfied(configured));
+        }
+        let wanted = self.site.config.maas.nodes_amount;
+        let found = self.answering(maas, network).await?;
+        Ok(match found.len() {
+            some if some < wanted => {
+                Observation::absent(format!("{some} of {wanted} BMCs answer a ping"))
+            }
+            some if some > wanted => {
+                let list: Vec<String> = found.iter().map(|addr| addr.ip().to_string()).collect();
+                Observation::needs_operator(format!(
+                    "{some} BMCs answer and maas.nodes_amount is {wanted}: name the machines that may be powered under `machines` \
+                     (found: {})",
+                    list.join(", ")
+                ))
+            }
+            _ => Observation::Satisfied(self.racked(&self.site.config.ipmi, &found)?),
+        })
+    }
+
+    async fn apply(&self, (maas, network): &Self::Needs, cx: &Context) -> Result<(), Error> {
+        let wanted = self.site.config.maas.nodes_amount;
+        cx.waiting(format!("{wanted} BMCs"), self.deadline())
+            .advice("look whether the BMCs get their addresses by DHCP from this network; else name them under `machines` or in ipmi.ranges")
+            .poll(async || {
+                let found = self.answering(maas, network).await?.len();
+                Ok(if found >= wanted { Polled::Done(()) } else { Polled::pending(format!("{found} of {wanted} BMCs answer a ping")) })
+            })
+            .await
+    }
+}
+
+/// Each machine that MAAS does not know yet, booted from the network.
+pub struct PowerOn {
+    pub(super) site: Arc<Site>,
+}
+
+/// Boots a machine from the network: the boot device first, then the power, then a look at both.
+pub(super) async fn boot_from_network(
+    machine: &Racked,
+    site: &Site,
+    cx: &Context,
+    deadline: Deadline,
+) -> Result<(), Error> {
+    let client = ipmi_lan::Client::builder().build();
+    let bmc = machine.bmc(&client, site);
+    let boot = BootOverride::next(BootDevice::Pxe).uefi(machine.uefi);
+    cx.intend(format!("boot {} from the network", machine.bmc))
+        .await?;
+    bmc.set_boot(boot)
+        .await
+        .attempt(&format!("set the next boot of {} to PXE", machine.bmc))?;
+    let control = match bmc
+        .power_state()
+        .await
+        .attempt(&format!("read the power state of {}", machine.bmc))?
+    {
+        PowerState::On => ipmi_lan::command::chassis::ChassisControl::Reset,
+        _ => ipmi_lan::command::chassis::ChassisControl::On,
+    };
+    match bmc.chassis_control(control).await {
+        Ok(()) => {}
+        // Whether it was heard shows in the power state.
+        Err(error) if error.is_unclear() => {}
+        Err(error) => return Err(error).attempt(&format!("power {}", machine.bmc)),
+    }
+    let result = cx
+        .waiting(format!("{} to be on", machine.bmc), deadline)
+        .advice("look at the machine's BMC by hand")
+        .poll(async || {
+            match bmc
+                .power_state()
+                .await
+                .attempt(&format!("read the power state of {}", machine.bmc))?
+            {
+                PowerState::On => Ok(Polled::Done(())),
+                _ => Ok(Polled::pending("it is off")),
+            }
+        })
+        .await;
+    client.close().await;
+    result
+}
+
+impl PowerOn {
+    /// The machines that still have to be powered, and why.
+    async fn dark(
+        &self,
+        maas: &Client,
+        racked: &[Racked],
+        cx: &Context,
+    ) -> Result<Vec<Racked>, Error> {
+        let known = machines_with_bmcs(maas).await?;
+        let intents = cx.own_intents();
+        let client = ipmi_lan::Client::builder().build();
+        let mut dark = Vec::new();
+        for machine in racked
+            .iter()
+            .filter(|machine| machine.find(&known).is_none())
+        {
+            let begun = intents
+                .iter()
+                .any(|intent| intent.what == format!("boot {} from the network", machine.bmc));
+            let on = machine
+                .bmc(&client, &self.site)
+                .power_state()
+                .await
+                .attempt(&format!("read the power state of {}", machine.bmc))?
+                == PowerState::On;
+            // One that is on and that we have not booted runs something else.
+            if !(begun && on) {
+                dark.push(machine.clone());
+            }
+        }
+        client.close().await;
+        Ok(dark)
+    }
+}
+
+#[async_trait]
+impl Step for PowerOn {
+    type Needs = (Client, Vec<Racked>, (), ());
+    type Output = ();
+
+    fn id(&self) -> StepId {
+        "metal.power".into()
+    }
+
+    fn about(&self) -> String {
+        "boot the machines from the network".to_owned()
+    }
+
+    fn deadline(&self) -> Deadline {
+        self.site.deadline("metal.power", Deadline::minutes(5, 15))
+    }
+
+    fn resources(&self) -> Vec<Resource> {
+        vec![Resource::up_to("ipmi", 64)]
+    }
+
+    fn estimate(&self) -> Option<Duration> {
+        Some(Duration::from_secs(48))
+    }
+
+    async fn observe(
+        &self,
+        (maas, racked, (), ()): &Self::Needs,
+        cx: &Context,
+    ) -> Result<Observation<()>, Error> {
+        let dark = self.dark(maas, racked, cx).await?;
+        let names: Vec<String> = dark.iter().map(|machine| machine.bmc.to_string()).collect();
+        Ok(if dark.is_empty() {
+            Observation::Satisfied(())
+        } else {
+            Observation::absent(format!("not booted from the network: {}", names.join(", ")))
+        })
+    }
+
+    async fn apply(&self, (maas, racked, (), ()): &Self::Needs, cx: &Context) -> Result<(), Error> {
+        let dark = self.dark(maas, racked, cx).await?;
+        let boots = dark
+            .iter()
+            .map(|machine| boot_from_network(machine, &self.site, cx, self.deadline()));
+        // Every machine is tried before the first failure is told.
+        futures_util::future::join_all(boots)
+            .await
+            .into_iter()
+            .collect()
+    }
+}
