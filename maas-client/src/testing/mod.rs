@@ -749,6 +749,11 @@ impl FakeRegion {
             .any(|n| s.vlans.iter().any(|v| v.id == n.vlan && v.dhcp_on))
     }
 
+    /// Whether the region has an image.
+    pub fn has_images(&self) -> bool {
+        !self.shared.lock().releases().is_empty()
+    }
+
     /// The dynamic ranges, each as first and last address.
     pub fn dynamic_ranges(&self) -> Vec<(String, String)> {
         self.shared

@@ -161,7 +161,10 @@ async fn the_live_network_moves_and_comes_back() {
         .attempt(&change, Duration::from_secs(5))
         .await
         .unwrap();
-    assert_eq!(host.netplan.pending().await.unwrap(), std::slice::from_ref(&trial));
+    assert_eq!(
+        host.netplan.pending().await.unwrap(),
+        std::slice::from_ref(&trial)
+    );
     held_by(&host, "br0", 20).await;
     held_by(&host, "eno3", 25).await;
     assert_eq!(

@@ -97,6 +97,9 @@ pub struct HostDurations {
     pub maas_createadmin: Duration,
     /// Applying a netplan change.
     pub netplan_apply: Duration,
+    /// Virtual seconds that a trial's rollback waits for each second that it was given. A rollback guards a program,
+    /// which lives in real time: a lab that runs fast says its speed here.
+    pub rollback_stretch: Option<f64>,
 }
 
 /// What the controller is made of.

@@ -211,7 +211,9 @@ pub(crate) async fn attempt(inner: &Inner, change: &Change, rollback: Duration) 
         let mut state = inner.state();
         state.next_trial += 1;
         let id = format!("/io/netplan/Netplan/config/LAB{:03}", state.next_trial);
-        let due = inner.now() + inner.durations.netplan_apply + rollback;
+        let due = inner.now()
+            + inner.durations.netplan_apply
+            + rollback.mul_f64(inner.durations.rollback_stretch.unwrap_or(1.0));
         state.trials.push(Trial {
             id: id.clone(),
             due,

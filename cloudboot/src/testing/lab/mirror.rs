@@ -1,0 +1,72 @@
+//! A mirror on the Internet, as far as the lab has one: it serves the boot loader's archive.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use sha2::Digest as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+/// Where the archive is, in the world's addresses.
+pub(super) const URL: &str = "http://mirror.lab/syslinux-6.03.tar.xz";
+/// The world's address of the mirror.
+pub(super) const ADDRESS: &str = "mirror.lab:80";
+
+/// The archive: laid out as the real one, with a loader of a few bytes. Always the same bytes.
+pub(super) fn archive() -> io::Result<Vec<u8>> {
+    let loader = b"a boot loader of the lab";
+    let mut header = tar::Header::new_gnu();
+    header.set_size(loader.len() as u64);
+    header.set_mode(0o644);
+    header.set_cksum();
+    let mut tar = tar::Builder::new(Vec::new());
+    tar.append_data(
+        &mut header,
+        "syslinux-6.03/bios/core/lpxelinux.0",
+        &loader[..],
+    )?;
+    let tar = tar.into_inner()?;
+    let mut xz = Vec::new();
+    io::Read::read_to_end(&mut liblzma::read::XzEncoder::new(&tar[..], 6), &mut xz)?;
+    Ok(xz)
+}
+
+/// The archive's SHA-256 in hexadecimal.
+pub(super) fn sha256(archive: &[u8]) -> String {
+    hex::encode(sha2::Sha256::digest(archive))
+}
+
+/// Serves the archive on loopback, after `delay` of real time, until the task is aborted.
+pub(super) async fn serve(
+    archive: Vec<u8>,
+    delay: Duration,
+) -> io::Result<(SocketAddr, tokio::task::JoinHandle<()>)> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let addr = listener.local_addr()?;
+    let task = tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let archive = archive.clone();
+            tokio::spawn(async move {
+                let mut request = vec![0; 8192];
+                let read = socket.read(&mut request).await.unwrap_or(0);
+                let found =
+                    String::from_utf8_lossy(&request[..read]).contains("syslinux-6.03.tar.xz");
+                tokio::time::sleep(delay).await;
+                let (status, body) = if found {
+                    ("200 OK", archive)
+                } else {
+                    ("404 Not Found", Vec::new())
+                };
+                let head = format!(
+                    "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                    body.len()
+                );
+                let _ = socket.write_all(head.as_bytes()).await;
+                let _ = socket.write_all(&body).await;
+                let _ = socket.shutdown().await;
+            });
+        }
+    });
+    Ok((addr, task))
+}
