@@ -322,10 +322,21 @@ struct Answer {
 }
 
 fn decode<T: DeserializeOwned>(operation: &str, answer: &Answer, safe: bool) -> Result<T> {
-    let mut de = serde_json::Deserializer::from_slice(&answer.body);
-    let decoded = serde_path_to_error::deserialize(&mut de)
-        .map_err(|e| e.to_string())
-        .and_then(|v| de.end().map(|()| v).map_err(|e| e.to_string()));
+    let read = || {
+        let mut de = serde_json::Deserializer::from_slice(&answer.body);
+        let value = serde_path_to_error::deserialize(&mut de).map_err(|e| e.to_string())?;
+        de.end().map_err(|e| e.to_string())?;
+        Ok::<T, String>(value)
+    };
+    // One field of another type than expected, in one of a thousand machines of a MAAS that is newer than
+    // this crate, must not hide the rest: what is no id takes its default, and the log says so.
+    let decoded = read().or_else(|reason| {
+        let again = crate::macros::leniently(read);
+        if again.is_ok() {
+            tracing::warn!(operation, %reason, "a field of the answer could not be read and is left out");
+        }
+        again.map_err(|_| reason)
+    });
     decoded.map_err(|reason| {
         let text = String::from_utf8_lossy(&answer.body);
         let what = if answer.body.is_empty() {

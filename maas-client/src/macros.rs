@@ -2,11 +2,48 @@
 
 use serde::{Deserialize, Deserializer};
 
+thread_local! {
+    /// Whether what cannot be read takes its default: the second reading of an answer.
+    static LENIENT: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Runs a reading in which fields that cannot be read take their default.
+pub(crate) fn leniently<T>(read: impl FnOnce() -> T) -> T {
+    struct Reset;
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            LENIENT.set(false);
+        }
+    }
+    LENIENT.set(true);
+    let _reset = Reset;
+    read()
+}
+
 /// Reads a missing or `null` value as the type's default: MAAS sends `null` for most things unknown.
-pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
-    d: D,
-) -> Result<T, D::Error> {
+pub(crate) fn or_default<'de, D, T>(d: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: serde::de::DeserializeOwned + Default,
+{
+    if LENIENT.get() {
+        return salvage(d);
+    }
     Ok(Option::<T>::deserialize(d)?.unwrap_or_default())
+}
+
+/// A function of its own, so that the usual reading does not carry its stack frame at every level.
+#[inline(never)]
+fn salvage<'de, D, T>(d: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: serde::de::DeserializeOwned + Default,
+{
+    let value = serde_json::Value::deserialize(d)?;
+    Ok(serde_json::from_value::<Option<T>>(value)
+        .ok()
+        .flatten()
+        .unwrap_or_default())
 }
 
 /// Declares a type of an answer. Fields in `[...]` must be there; the others take their default when they are missing or `null`.

@@ -235,8 +235,30 @@ fn error_agrees(error: &Error, r: &Recording, wrong: &mut Vec<String>) {
     }
 }
 
-#[tokio::test]
-async fn recorded_exchanges() {
+/// A test whose one future holds the calls of all operations is larger than a test thread's stack.
+fn on_a_large_stack<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'static) {
+    let run = move || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+            .block_on(test())
+    };
+    let thread = std::thread::Builder::new()
+        .stack_size(64 << 20)
+        .spawn(run)
+        .unwrap();
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+#[test]
+fn recorded_exchanges() {
+    on_a_large_stack(replay_recorded_exchanges);
+}
+
+async fn replay_recorded_exchanges() {
     let (_server, playback, client) = playback().await;
     let mut covered = 0;
     let mut left: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -338,8 +360,12 @@ async fn recorded_exchanges() {
 }
 
 /// Every operation of MAAS's own description is called by its typed way, and the request that goes out is it.
-#[tokio::test]
-async fn every_operation() {
+#[test]
+fn every_operation() {
+    on_a_large_stack(call_every_operation);
+}
+
+async fn call_every_operation() {
     let (_server, playback, client) = playback().await;
     let list = std::fs::read_to_string(concat!(
         env!("CARGO_MANIFEST_DIR"),

@@ -265,6 +265,47 @@ async fn what_is_not_maas_is_said() {
 }
 
 #[tokio::test]
+async fn a_field_of_another_type_does_not_hide_the_rest() {
+    let body = r#"[{"system_id":"gxg7pw","hostname":"one","memory":"much","ip_addresses":[null],"hardware_info":{"x":null},
+                    "interface_set":[{"id":1,"name":"eth0","link_speed":-1.5}]},
+                   {"system_id":"6fn3h6","hostname":"two","memory":4096,"status":99,"power_state":"melting"}]"#;
+    let (server, client) =
+        always(ResponseTemplate::new(200).set_body_raw(body, "application/json")).await;
+    let machines = client.machines().list(&MachineFilter::new()).await.unwrap();
+    assert_eq!(
+        (
+            machines[0].hostname.as_str(),
+            machines[0].memory,
+            machines[0].interface_set[0].name.as_str()
+        ),
+        ("one", 0, "eth0")
+    );
+    assert_eq!(
+        (machines[1].memory, machines[1].status),
+        (4096, NodeStatus::Unknown(99))
+    );
+    assert_eq!(
+        machines[1].power_state,
+        PowerState::Unknown("melting".into())
+    );
+    assert_eq!(count(&server).await, 1);
+    // An id is not made up.
+    let (_server, client) = always(
+        ResponseTemplate::new(200).set_body_raw(r#"[{"hostname":"x"}]"#, "application/json"),
+    )
+    .await;
+    assert_eq!(
+        client
+            .machines()
+            .list(&MachineFilter::new())
+            .await
+            .unwrap_err()
+            .kind(),
+        ErrorKind::Decode
+    );
+}
+
+#[tokio::test]
 async fn a_body_too_large_is_said() {
     let (server, client) = always(ResponseTemplate::new(413).set_body_raw(
         "<html><head><title>413 Request Entity Too Large</title></head></html>",
