@@ -45,6 +45,8 @@ pub(super) struct Core {
     telling: tokio::sync::Mutex<()>,
     listen: SocketAddr,
     listener: Mutex<Option<(SocketAddr, tokio::task::JoinHandle<()>)>>,
+    /// Cuts the websockets when the fake ends.
+    over: tokio_util::sync::CancellationToken,
     tls: Arc<rustls::ServerConfig>,
     pub(super) fingerprint: Fingerprint,
 }
@@ -115,6 +117,7 @@ pub(super) async fn start(b: Builder) -> Result<Fake> {
         telling: tokio::sync::Mutex::new(()),
         listen: b.https,
         listener: Mutex::new(None),
+        over: tokio_util::sync::CancellationToken::new(),
         tls: Arc::new(tls),
         fingerprint,
     });
@@ -318,6 +321,7 @@ impl Core {
     }
 
     pub(super) fn stop(&self) {
+        self.over.cancel();
         if let Some((_, task)) = lock(&self.listener).take() {
             task.abort();
         }
@@ -526,10 +530,17 @@ impl Core {
         };
         let core = self.clone();
         tokio::spawn(async move {
-            if let Ok(upgraded) = on_upgrade.await {
-                let io = TokioIo::new(upgraded);
-                let socket = WebSocketStream::from_raw_socket(io, Role::Server, None).await;
-                then(core, socket).await;
+            let over = core.over.clone();
+            let talk = async move {
+                if let Ok(upgraded) = on_upgrade.await {
+                    let io = TokioIo::new(upgraded);
+                    let socket = WebSocketStream::from_raw_socket(io, Role::Server, None).await;
+                    then(core, socket).await;
+                }
+            };
+            tokio::select! {
+                () = talk => {}
+                () = over.cancelled() => {}
             }
         });
         let mut answer = Response::new(Full::new(Bytes::new()));

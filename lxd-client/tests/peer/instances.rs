@@ -272,7 +272,7 @@ async fn keeps_files(stage: Stage) {
     );
 
     let files = instances.files(&name);
-    assert_eq!(files.read("/etc/hostname").await.unwrap().is_empty(), false);
+    assert!(!files.read("/etc/hostname").await.unwrap().is_empty());
     assert!(files.read("/etc/nothing").await.unwrap_err().is_not_found());
     assert_eq!(files.read_if_there("/etc/nothing").await.unwrap(), None);
     let nobody = instances.files("cbt-nobody");
