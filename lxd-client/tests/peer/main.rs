@@ -8,7 +8,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod instances;
+mod killed;
 mod objects;
 mod operations;
+mod race;
 mod stage;
 mod trust;
