@@ -57,6 +57,7 @@ impl World {
                     ("GET", ["state"]) => Ok(Reply::ok(self.state_json(&project, name))),
                     ("PUT", ["state"]) => self.put_state(req, &project, name),
                     (_, ["files"]) => self.files(req, &project, name),
+                    (_, ["snapshots", rest @ ..]) => self.snapshots(req, &project, name, rest),
                     ("POST", ["exec"]) => self.exec(req, &project, name),
                     ("GET", ["console"]) => {
                         let log = self.record(&project, name).map(|r| r.console.clone());
@@ -285,6 +286,21 @@ impl World {
             "PUT" => {
                 req.matches(&tag)?;
                 let body = req.json()?;
+                if let Some(snapshot) = body["restore"].as_str() {
+                    let (record, lasts) = (record, self.durations.update);
+                    let Some(old) = record.snapshots.get(snapshot) else {
+                        return Err(Reply::not_found("Instance snapshot"));
+                    };
+                    let mut old = old.clone();
+                    old.snapshots.clone_from(&record.snapshots);
+                    let job = Job::Restore {
+                        name: name.to_owned(),
+                        record: Box::new(old),
+                    };
+                    let paths = paths(&record, name);
+                    let op = self.start(project, "Restoring snapshot", &paths, lasts, job);
+                    return Ok(Reply::Async(op));
+                }
                 let mut new = record.clone();
                 new.config = config_of(&body);
                 check_instance_keys(&new.config)?;
@@ -364,6 +380,66 @@ impl World {
                     lasts,
                     job,
                 )))
+            }
+            _ => Err(Reply::not_found("")),
+        }
+    }
+
+    fn snapshots(
+        &mut self,
+        req: &Req,
+        project: &str,
+        name: &str,
+        rest: &[&str],
+    ) -> Result<Reply, Reply> {
+        let Some(record) = self.record(project, name).cloned() else {
+            return Err(Reply::not_found("Instance"));
+        };
+        let tell = |snapshot: &str, r: &InstanceRecord| {
+            json!({
+                "name": snapshot, "created_at": r.last_used, "stateful": false,
+                "config": r.config, "devices": r.devices, "profiles": r.profiles,
+                "architecture": r.architecture, "ephemeral": false, "size": -1,
+            })
+        };
+        let paths = paths(&record, name);
+        let start = |world: &mut Self, what: &str, job: Job| {
+            let lasts = world.durations.update;
+            Ok(Reply::Async(world.start(project, what, &paths, lasts, job)))
+        };
+        match (req.method.as_str(), rest) {
+            ("GET", []) => Ok(Reply::ok(
+                record
+                    .snapshots
+                    .iter()
+                    .map(|(n, r)| match req.recursion() {
+                        0 => json!(format!("/1.0/instances/{name}/snapshots/{n}")),
+                        _ => tell(n, r),
+                    })
+                    .collect::<Vec<_>>(),
+            )),
+            ("POST", []) => {
+                let job = Job::Snapshot {
+                    name: name.to_owned(),
+                    snapshot: text(&req.json()?, "name"),
+                };
+                start(self, "Snapshotting instance", job)
+            }
+            (method, [snapshot]) => {
+                let Some(found) = record.snapshots.get(*snapshot) else {
+                    return Err(Reply::not_found("Instance snapshot"));
+                };
+                match method {
+                    "GET" => Ok(Reply::ok(tell(snapshot, found))),
+                    "DELETE" => {
+                        let job = Job::DeleteSnapshot {
+                            name: name.to_owned(),
+                            snapshot: (*snapshot).to_owned(),
+                        };
+                        start(self, "Deleting snapshot", job)
+                    }
+                    _ => Err(Reply::not_found("")),
+                }
             }
             _ => Err(Reply::not_found("")),
         }

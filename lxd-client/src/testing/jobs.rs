@@ -32,6 +32,18 @@ pub(super) enum Job {
         name: String,
         action: String,
     },
+    Snapshot {
+        name: String,
+        snapshot: String,
+    },
+    DeleteSnapshot {
+        name: String,
+        snapshot: String,
+    },
+    Restore {
+        name: String,
+        record: Box<InstanceRecord>,
+    },
     AddImage {
         fingerprint: String,
         image: Box<ImageState>,
@@ -70,6 +82,21 @@ impl Job {
             }
             Self::RenameInstance { name, to } => world.move_instance(project, &name, &to),
             Self::SetState { name, action } => world.act(project, &name, &action),
+            Self::Snapshot { name, snapshot } => world.take_snapshot(project, &name, snapshot),
+            Self::DeleteSnapshot { name, snapshot } => {
+                if let Some(record) = world.record(project, &name) {
+                    record.snapshots.remove(&snapshot);
+                }
+                Ok(None)
+            }
+            Self::Restore { name, record } => {
+                if let Some(now) = world.record(project, &name) {
+                    let status = now.status.clone();
+                    *now = *record;
+                    now.status = status;
+                }
+                Ok(None)
+            }
             Self::AddImage {
                 fingerprint,
                 image,
@@ -282,6 +309,21 @@ impl World {
         let source = format!("/1.0/instances/{name}");
         self.lifecycle(project, "instance-updated", &source, json!({}));
         self.tell(project, name, InstanceChange::Updated);
+        Ok(None)
+    }
+
+    fn take_snapshot(&mut self, project: &str, name: &str, snapshot: String) -> Outcome {
+        let now = self.timestamp();
+        let Some(record) = self.record(project, name) else {
+            return Err("Instance not found".into());
+        };
+        if record.snapshots.contains_key(&snapshot) {
+            return Err(format!("Snapshot \"{snapshot}\" already exists"));
+        }
+        let mut kept = record.clone();
+        kept.snapshots.clear();
+        kept.last_used = now;
+        record.snapshots.insert(snapshot, kept);
         Ok(None)
     }
 

@@ -177,6 +177,8 @@ pub(super) struct InstanceRecord {
     /// `None` where it was made from nothing: there is no file system yet.
     pub(super) files: Option<BTreeMap<String, FileEntry>>,
     pub(super) console: String,
+    /// What it was when a snapshot was taken, by name.
+    pub(super) snapshots: BTreeMap<String, InstanceRecord>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

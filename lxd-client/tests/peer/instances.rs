@@ -20,6 +20,9 @@ bodies!(
     signals_and_terminals,
     lists_many_in_one_call,
     works_in_a_project,
+    copies_folders,
+    takes_snapshots,
+    is_watched_over,
 );
 
 async fn takes_an_image_in(stage: Stage) {
@@ -513,4 +516,139 @@ async fn works_in_a_project(stage: Stage) {
         .wait()
         .await
         .unwrap();
+}
+
+async fn copies_folders(stage: Stage) {
+    use std::os::unix::fs::PermissionsExt;
+    stage.image().await;
+    let instances = stage.lxd.instances();
+    let name = stage.name("c");
+    instances
+        .create(&stage.container("c"))
+        .await
+        .unwrap()
+        .wait()
+        .await
+        .unwrap();
+    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::create_dir_all(from.path().join("a/b")).unwrap();
+    std::fs::write(from.path().join("a/b/deep"), b"deep").unwrap();
+    let script = from.path().join("run.sh");
+    std::fs::write(&script, vec![7u8; 300_000]).unwrap();
+    std::fs::set_permissions(&script, PermissionsExt::from_mode(0o750)).unwrap();
+    std::os::unix::fs::symlink("run.sh", from.path().join("link")).unwrap();
+
+    let files = instances.files(&name);
+    files
+        .push_folder(from.path(), "/root/x/y", mode(0o755))
+        .await
+        .unwrap();
+    files
+        .push_folder(from.path(), "/root/x/y", mode(0o755))
+        .await
+        .unwrap();
+    assert_eq!(files.read("/root/x/y/a/b/deep").await.unwrap(), "deep");
+    assert_eq!(
+        files.get("/root/x/y/run.sh").await.unwrap().0.mode & 0o777,
+        0o750
+    );
+    let skipped = files.pull_folder("/root/x", to.path()).await.unwrap();
+    assert_eq!(skipped, ["/root/x/y/link"]);
+    assert_eq!(
+        std::fs::read(to.path().join("y/a/b/deep")).unwrap(),
+        b"deep"
+    );
+    let pulled = std::fs::metadata(to.path().join("y/run.sh")).unwrap();
+    assert_eq!(
+        (pulled.len(), pulled.permissions().mode() & 0o777),
+        (300_000, 0o750)
+    );
+    let stream = files.read_stream("/root/x/y/run.sh").await.unwrap();
+    let sizes = futures_util::StreamExt::map(stream, |piece| piece.unwrap().len());
+    let total = futures_util::StreamExt::fold(sizes, 0, |a, b| async move { a + b }).await;
+    assert_eq!(total, 300_000);
+    instances.delete_forced(&name).await.unwrap();
+}
+
+async fn takes_snapshots(stage: Stage) {
+    stage.image().await;
+    let instances = stage.lxd.instances();
+    let name = stage.name("c");
+    instances
+        .create(&stage.container("c"))
+        .await
+        .unwrap()
+        .wait()
+        .await
+        .unwrap();
+    let files = instances.files(&name);
+    files
+        .write("/root/state", "before", mode(0o644))
+        .await
+        .unwrap();
+    instances
+        .snapshot(&name, "s0")
+        .await
+        .unwrap()
+        .wait()
+        .await
+        .unwrap();
+    let again = match instances.snapshot(&name, "s0").await {
+        Ok(started) => started.wait().await.map(|_| ()),
+        Err(e) => Err(e),
+    };
+    assert!(again.unwrap_err().is_conflict());
+    files
+        .write("/root/state", "after", mode(0o644))
+        .await
+        .unwrap();
+    let listed = instances.snapshots(&name).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0].name, "s0");
+    instances.restore(&name, "s0").await.unwrap();
+    assert_eq!(files.read("/root/state").await.unwrap(), "before");
+    instances
+        .delete_snapshot(&name, "s0")
+        .await
+        .unwrap()
+        .wait()
+        .await
+        .unwrap();
+    assert!(instances.snapshots(&name).await.unwrap().is_empty());
+    assert!(
+        instances
+            .delete_snapshot(&name, "s0")
+            .await
+            .unwrap_err()
+            .is_not_found()
+    );
+    if stage.real {
+        instances
+            .backup(&name, "b0")
+            .await
+            .unwrap()
+            .wait()
+            .await
+            .unwrap();
+        assert_eq!(instances.backups(&name).await.unwrap()[0].name, "b0");
+        assert!(instances.export_backup(&name, "b0").await.unwrap().len() > 1000);
+        instances
+            .delete_backup(&name, "b0")
+            .await
+            .unwrap()
+            .wait()
+            .await
+            .unwrap();
+    }
+    instances.delete_forced(&name).await.unwrap();
+}
+
+async fn is_watched_over(stage: Stage) {
+    assert!(stage.lxd.cluster_members().await.unwrap().is_empty());
+    stage.lxd.warnings().await.unwrap();
+    let metrics = stage.lxd.metrics().await.unwrap();
+    assert!(
+        metrics.contains("# EOF") || metrics.contains("# HELP"),
+        "{metrics}"
+    );
 }
