@@ -247,6 +247,7 @@ impl Instances {
     /// # Errors
     /// If either fails.
     pub async fn delete_forced(&self, name: &str) -> Result<()> {
+        let mut last = None;
         for _ in 0..3 {
             let status = match self.get(name).await {
                 Ok(instance) => instance.into_inner().status,
@@ -254,11 +255,17 @@ impl Instances {
                 Err(e) => return Err(e),
             };
             if status != crate::InstanceStatus::Stopped {
-                match self.stop_forced(name).await?.wait().await {
-                    Ok(_) => {}
-                    // It stopped by itself in between, or is ephemeral and gone.
-                    Err(e) if e.message().contains("already stopped") || e.is_not_found() => {}
-                    Err(e) => return Err(e),
+                let stopped = match self.stop_forced(name).await {
+                    Ok(started) => started.wait().await,
+                    Err(e) => Err(e),
+                };
+                // It stopped by itself in between, is ephemeral and gone, or the server gave up on
+                // a stop that still happens (5.0 does after 30 s): what stands is looked at again.
+                if let Err(e) = stopped
+                    && !e.message().contains("already stopped")
+                {
+                    last = Some(e);
+                    continue;
                 }
             }
             let gone = match self.delete(name).await {
@@ -268,15 +275,17 @@ impl Instances {
             match gone {
                 Ok(()) => return Ok(()),
                 Err(e) if e.is_not_found() => return Ok(()),
-                Err(e) if e.message().contains("running") => {}
+                Err(e) if e.message().contains("running") => last = Some(e),
                 Err(e) => return Err(e),
             }
         }
-        Err(Error::new(
-            ErrorKind::Conflict,
-            format!("deleting the instance {name}"),
-            "it is started again each time it was stopped",
-        ))
+        Err(last.unwrap_or_else(|| {
+            Error::new(
+                ErrorKind::Conflict,
+                format!("deleting the instance {name}"),
+                "it is started again each time it was stopped",
+            )
+        }))
     }
 }
 
