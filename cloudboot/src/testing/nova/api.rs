@@ -163,8 +163,14 @@ impl Core {
                 Some(true) => host.forced_down = true,
                 Some(false) => {
                     let untidy = migrations.iter().any(|m| m.kind == "evacuation" && m.source == *name && m.status == "done");
-                    if untidy && !host.alive {
-                        return refuse(400, "Host has evacuations that are not yet completed: its compute service must be started first.");
+                    if untidy {
+                        return refuse(
+                            400,
+                            &format!(
+                                "Unable to force up host {name} as `done` evacuation migration records remain associated with the host. Ensure the \
+                                 compute service has been restarted, allowing these records to move to `completed` before retrying this request"
+                            ),
+                        );
                     }
                     host.forced_down = false;
                 }
