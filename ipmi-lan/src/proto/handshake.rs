@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use super::session::{Active, Failure, Session, State};
+use super::active::Active;
+use super::session::{Session, State};
+use super::types::Failure;
 use crate::error::ErrorKind;
 use crate::proto::Event;
 use crate::wire::crypto::{Authentication, CipherSuite, SessionKeys, rakp4_len, same};

@@ -2,8 +2,10 @@
 
 use std::time::Instant;
 
+use super::active::{Active, V15};
 use super::handshake::{Handshake, Step};
-use super::session::{Active, Failure, Session, State, V15};
+use super::session::{Session, State};
+use super::types::Failure;
 use crate::command::Command;
 use crate::command::channel::GetAuthCapabilities;
 use crate::error::{ErrorKind, completion_meaning};

@@ -4,302 +4,39 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use secrecy::ExposeSecret;
-
+use super::active::Active;
 use super::handshake::Handshake;
 use super::rtt::Rtt;
-use super::{Timing, Workarounds};
-use crate::credentials::{Credentials, Privilege, Protocol};
-use crate::error::{Error, ErrorKind};
-use crate::wire::crypto::{CipherSuite, SessionKeys};
-use crate::wire::message::{NETFN_APP, RequestMessage, ResponseMessage};
-use crate::wire::v2::{Packet, PayloadType, seal};
-use crate::wire::v15::AuthType;
-use crate::wire::window::Window;
+use super::types::{Event, Failure, Random, Request, RequestId, SessionConfig};
+use crate::credentials::Privilege;
+use crate::error::ErrorKind;
+use crate::wire::crypto::CipherSuite;
+use crate::wire::message::{NETFN_APP, RequestMessage};
+use crate::wire::v2::PayloadType;
 use crate::wire::{Class, classify};
 
 const SET_SESSION_PRIVILEGE: u8 = 0x3b;
 const CLOSE_SESSION: u8 = 0x3c;
-const INSUFFICIENT_PRIVILEGE: u8 = 0xd4;
-
-/// What a session is opened with.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct SessionConfig {
-    /// Who we are.
-    pub credentials: Credentials,
-    /// Which protocol.
-    pub protocol: Protocol,
-    /// The suites that are offered, the best first.
-    pub suites: Vec<CipherSuite>,
-    /// What to tolerate.
-    pub workarounds: Workarounds,
-    /// How long to wait.
-    pub timing: Timing,
-}
-
-impl SessionConfig {
-    /// RMCP+ with suite 17, then 3.
-    #[must_use]
-    pub fn new(credentials: Credentials) -> Self {
-        Self {
-            credentials,
-            protocol: Protocol::V2,
-            suites: vec![CipherSuite::S17, CipherSuite::S3],
-            workarounds: Workarounds::default(),
-            timing: Timing::default(),
-        }
-    }
-
-    pub(super) fn password(&self) -> &[u8] {
-        let password = self.credentials.password.expose_secret().as_bytes();
-        if self.workarounds.short_password {
-            &password[..password.len().min(16)]
-        } else {
-            password
-        }
-    }
-
-    pub(super) fn kg_or_password(&self) -> &[u8] {
-        match &self.credentials.kg {
-            Some(kg) if !kg.expose_secret().is_empty() => kg.expose_secret(),
-            _ => self.password(),
-        }
-    }
-
-    /// Checks the lengths that the protocol allows.
-    pub(crate) fn check(&self) -> Result<(), Error> {
-        let too_long = |what: &str, is: usize, most: usize| {
-            Err(Error::new(
-                ErrorKind::InvalidInput,
-                format!("{what} is {is} bytes long, at most {most} are possible"),
-            ))
-        };
-        let password = self.credentials.password.expose_secret().len();
-        let most = if self.protocol == Protocol::V15 {
-            16
-        } else {
-            20
-        };
-        if self.credentials.user.len() > 16 {
-            return too_long("the user's name", self.credentials.user.len(), 16);
-        }
-        if password > most {
-            return too_long("the password", password, most);
-        }
-        if let Some(kg) = &self.credentials.kg
-            && kg.expose_secret().len() > 20
-        {
-            return too_long("K_G", kg.expose_secret().len(), 20);
-        }
-        if self.suites.is_empty() {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                "no cipher suite is offered",
-            ));
-        }
-        Ok(())
-    }
-}
-
-/// Fills bytes with randomness. Tests pass fixed bytes, so that a transcript is exact.
-pub type Random = Box<dyn FnMut(&mut [u8]) + Send>;
-
-/// Names a request towards the core.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RequestId(
-    /// Any number that the caller does not use twice.
-    pub u64,
-);
-
-/// A request that is to be sent in the session.
-#[derive(Debug, Clone)]
-pub struct Request {
-    /// Its name towards the core.
-    pub id: RequestId,
-    /// Its name in errors.
-    pub name: &'static str,
-    /// The network function.
-    pub net_fn: u8,
-    /// The logical unit.
-    pub lun: u8,
-    /// The command.
-    pub code: u8,
-    /// Its data.
-    pub data: Vec<u8>,
-    /// The least privilege.
-    pub privilege: Privilege,
-    /// May it be carried out twice?
-    pub idempotent: bool,
-    /// When it fails.
-    pub deadline: Instant,
-}
-
-/// Why a request failed; it can be given to several.
-#[derive(Debug, Clone)]
-pub struct Failure {
-    /// The kind.
-    pub kind: ErrorKind,
-    /// What came back.
-    pub detail: String,
-    /// The bytes, if the protocol was broken.
-    pub bytes: Vec<u8>,
-    /// It may have been acted upon.
-    pub unclear: bool,
-}
-
-impl Failure {
-    pub(super) fn new(kind: ErrorKind, detail: impl Into<String>) -> Self {
-        Self {
-            kind,
-            detail: detail.into(),
-            bytes: Vec::new(),
-            unclear: false,
-        }
-    }
-
-    pub(super) fn protocol(detail: impl Into<String>, bytes: &[u8]) -> Self {
-        Self {
-            kind: ErrorKind::Protocol,
-            detail: detail.into(),
-            bytes: bytes.to_vec(),
-            unclear: false,
-        }
-    }
-}
-
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        let error = match failure.kind {
-            ErrorKind::Protocol => Self::protocol(failure.detail, &failure.bytes),
-            kind => Self::new(kind, failure.detail),
-        };
-        error.unclear(failure.unclear)
-    }
-}
-
-/// What the core has to tell.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Event {
-    /// A request was answered, with this completion code and data.
-    Answered {
-        /// Which.
-        id: RequestId,
-        /// The completion code.
-        completion: u8,
-        /// The data after it.
-        data: Vec<u8>,
-    },
-    /// A request failed.
-    Failed {
-        /// Which.
-        id: RequestId,
-        /// Why.
-        failure: Failure,
-    },
-    /// A session was opened, with this suite.
-    Opened(CipherSuite),
-    /// The session is closed, or given up: nothing of it is left at the BMC that we could close.
-    Closed,
-    /// A payload that is not an IPMI message arrived in the session (serial over LAN).
-    Payload(PayloadType, Vec<u8>),
-}
 
 #[derive(Debug, Clone)]
-enum Work {
+pub(super) enum Work {
     Request(Request),
     SetPrivilege(Privilege),
     Close,
 }
 
-struct InFlight {
-    work: Work,
-    name: &'static str,
-    net_fn: u8,
-    code: u8,
-    rq_seq: u8,
-    message: Vec<u8>,
-    datagram: Vec<u8>,
-    repeat_identically: bool,
-    sent: u32,
-    first: Instant,
-    again: Instant,
-}
-
-/// What an IPMI v1.5 session is sealed with.
-pub(super) struct V15 {
-    pub(super) auth: AuthType,
-    /// The BMC said that messages after the login carry no authentication code.
-    pub(super) per_message_off: bool,
-    pub(super) password: Vec<u8>,
-    pub(super) big_endian: bool,
-}
-
-pub(super) struct Active {
-    pub(super) v15: Option<V15>,
-    pub(super) keys: SessionKeys,
-    pub(super) managed: u32,
-    pub(super) console: u32,
-    out_seq: u32,
-    window: Window,
-    privilege: Privilege,
-}
-
-impl Active {
-    pub(super) fn new(keys: SessionKeys, managed: u32, console: u32) -> Self {
-        // Any step forward is taken: the packet's authentication code is what protects us, and BMCs skip numbers.
-        let window = Window::new(32, u32::MAX / 2);
-        Self {
-            v15: None,
-            keys,
-            managed,
-            console,
-            out_seq: 0,
-            window,
-            privilege: Privilege::User,
-        }
-    }
-
-    /// A v1.5 session: `first` is the number that the BMC wants to see first, `expected` the one that it was told to begin with.
-    pub(super) fn v15(v15: V15, session: u32, first: u32, expected: u32) -> Self {
-        let keys = SessionKeys::derive(CipherSuite::S0, Vec::new(), &[]);
-        let mut active = Self::new(keys, session, session);
-        active.out_seq = first.wrapping_sub(1);
-        active.window = Window::starting_at(expected, 32, u32::MAX / 2);
-        active.v15 = Some(v15);
-        active
-    }
-
-    pub(super) fn seal(
-        &mut self,
-        payload_type: PayloadType,
-        payload: &[u8],
-        iv: [u8; 16],
-    ) -> Vec<u8> {
-        self.out_seq = self.out_seq.wrapping_add(1).max(1);
-        if let Some(v15) = &self.v15 {
-            let auth = if v15.per_message_off {
-                AuthType::None
-            } else {
-                v15.auth
-            };
-            let seq = if v15.big_endian {
-                self.out_seq.swap_bytes()
-            } else {
-                self.out_seq
-            };
-            return crate::wire::v15::seal(auth, &v15.password, self.managed, seq, payload);
-        }
-        seal(
-            &self.keys,
-            payload_type,
-            self.managed,
-            self.out_seq,
-            payload,
-            iv,
-        )
-    }
+pub(super) struct InFlight {
+    pub(super) work: Work,
+    pub(super) name: &'static str,
+    pub(super) net_fn: u8,
+    pub(super) code: u8,
+    pub(super) rq_seq: u8,
+    pub(super) message: Vec<u8>,
+    pub(super) datagram: Vec<u8>,
+    pub(super) repeat_identically: bool,
+    pub(super) sent: u32,
+    pub(super) first: Instant,
+    pub(super) again: Instant,
 }
 
 pub(super) enum State {
@@ -315,7 +52,7 @@ pub struct Session {
     pub(super) random: Random,
     pub(super) state: State,
     pub(super) queue: VecDeque<Request>,
-    in_flight: Option<InFlight>,
+    pub(super) in_flight: Option<InFlight>,
     pub(super) out: VecDeque<Vec<u8>>,
     pub(super) events: VecDeque<Event>,
     pub(super) rtt: Rtt,
@@ -330,7 +67,7 @@ pub struct Session {
     pub(super) heard: Option<Instant>,
     pub(super) last_sent: &'static str,
     pub(super) transmissions: u32,
-    last_work: Instant,
+    pub(super) last_work: Instant,
     closing: bool,
     held: bool,
     pub(super) wanted_until: Instant,
@@ -531,161 +268,6 @@ impl Session {
         mine
     }
 
-    fn handle_v2(&mut self, now: Instant, datagram: &[u8]) -> bool {
-        let Ok(packet) = Packet::parse(datagram) else {
-            return false;
-        };
-        match packet.payload_type {
-            PayloadType::OpenResponse | PayloadType::Rakp2 | PayloadType::Rakp4 => {
-                self.handle_handshake(now, &packet)
-            }
-            _ => self.handle_session(now, &packet),
-        }
-    }
-
-    fn handle_v15(&mut self, now: Instant, datagram: &[u8]) -> bool {
-        let Ok(packet) = crate::wire::v15::Packet::parse(datagram) else {
-            return false;
-        };
-        let checksums = !self.config.workarounds.no_checksums;
-        let State::Active(active) = &mut self.state else {
-            return self.handle_login(now, &packet);
-        };
-        let Some(v15) = &active.v15 else { return false };
-        if packet.session != active.managed {
-            return false;
-        }
-        let seq = if v15.big_endian {
-            packet.seq.swap_bytes()
-        } else {
-            packet.seq
-        };
-        let unauthenticated = packet.auth == AuthType::None && v15.auth != AuthType::None;
-        let trusted = self.config.workarounds.unauthenticated
-            || (packet.verify(&v15.password) && (v15.per_message_off || !unauthenticated));
-        if !trusted || !active.window.accept(seq) {
-            return trusted;
-        }
-        if let Ok(response) = ResponseMessage::decode(packet.payload, checksums) {
-            self.handle_response(now, &response);
-        }
-        true
-    }
-
-    fn handle_session(&mut self, now: Instant, packet: &Packet<'_>) -> bool {
-        let State::Active(active) = &mut self.state else {
-            return false;
-        };
-        let right_id = packet.session == active.console
-            || (packet.session == 0 && self.config.workarounds.id_zero);
-        if !right_id {
-            return false;
-        }
-        // Suites without integrity have nothing that protects the number; zero there means "not counted".
-        let counted = packet.seq != 0;
-        if counted && !active.window.allows(packet.seq) {
-            return true;
-        }
-        let Ok(payload) = packet.open(&active.keys) else {
-            return false;
-        };
-        if counted {
-            active.window.accept(packet.seq);
-        }
-        if packet.payload_type != PayloadType::Ipmi {
-            self.events
-                .push_back(Event::Payload(packet.payload_type, payload));
-            return true;
-        }
-        let Ok(response) = ResponseMessage::decode(&payload, !self.config.workarounds.no_checksums)
-        else {
-            return true;
-        };
-        self.handle_response(now, &response);
-        true
-    }
-
-    fn handle_response(&mut self, now: Instant, response: &ResponseMessage<'_>) {
-        let Some(flight) = &self.in_flight else {
-            return;
-        };
-        let matches = response.seq == flight.rq_seq
-            && response.command == flight.code
-            && response.net_fn == flight.net_fn | 1;
-        if !matches {
-            return;
-        }
-        let Some(flight) = self.in_flight.take() else {
-            return;
-        };
-        if flight.sent == 1 {
-            self.rtt.sample(now.saturating_duration_since(flight.first));
-        }
-        self.last_work = now;
-        match flight.work {
-            Work::Close => self.gone(),
-            Work::SetPrivilege(wanted) => self.privilege_answered(wanted, response),
-            Work::Request(request) => self.answered(request, response),
-        }
-    }
-
-    fn answered(&mut self, request: Request, response: &ResponseMessage<'_>) {
-        let wanted = self.config.credentials.privilege;
-        if response.completion == INSUFFICIENT_PRIVILEGE
-            && let State::Active(active) = &mut self.state
-            && active.privilege < wanted
-        {
-            // The BMC wants more than the table says: raise the session and ask again.
-            self.queue.push_front(Request {
-                privilege: wanted,
-                ..request
-            });
-            return;
-        }
-        self.events.push_back(Event::Answered {
-            id: request.id,
-            completion: response.completion,
-            data: response.data.to_vec(),
-        });
-    }
-
-    fn privilege_answered(&mut self, wanted: Privilege, response: &ResponseMessage<'_>) {
-        let State::Active(active) = &mut self.state else {
-            return;
-        };
-        if response.completion == 0 {
-            active.privilege = response
-                .data
-                .first()
-                .and_then(|p| Privilege::from_code(*p))
-                .unwrap_or(wanted)
-                .max(wanted);
-            return;
-        }
-        // Refused: what needs it fails; the rest of the queue goes on at the privilege that the session has.
-        let meaning = match response.completion {
-            0x80 => "that privilege is not available to this user",
-            0x81 => "that privilege exceeds the user's or the channel's limit",
-            0x82 => "user-level authentication cannot be disabled",
-            other => crate::error::completion_meaning(other),
-        };
-        let detail = format!(
-            "Set Session Privilege Level ({wanted}) was refused with {:02x}h, {meaning}",
-            response.completion
-        );
-        let has = active.privilege;
-        let (fail, keep): (VecDeque<_>, VecDeque<_>) =
-            self.queue.drain(..).partition(|r| r.privilege > has);
-        self.queue = keep;
-        for request in fail {
-            let failure = Failure::new(ErrorKind::Privilege, detail.clone());
-            self.events.push_back(Event::Failed {
-                id: request.id,
-                failure,
-            });
-        }
-    }
-
     fn idle(&mut self, now: Instant) {
         let waited = now.saturating_duration_since(self.last_work);
         match self.keepalive() {
@@ -758,7 +340,7 @@ impl Session {
     }
 
     /// The session is gone at the BMC, or about to be.
-    fn gone(&mut self) {
+    pub(super) fn gone(&mut self) {
         self.state = State::Idle;
         self.closing = false;
         self.events.push_back(Event::Closed);

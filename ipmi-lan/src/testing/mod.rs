@@ -14,6 +14,7 @@
 mod commands;
 mod engine;
 mod engine15;
+mod handle;
 mod network;
 mod power;
 mod relay;
@@ -35,9 +36,10 @@ use serde::{Deserialize, Serialize};
 use crate::command::boot::BootFlags;
 use crate::command::lan::MacAddr;
 
+pub use handle::SimBmc;
 pub use network::Network;
 pub use relay::Relay;
-pub use server::{SimBmc, Simulator, SimulatorBuilder};
+pub use server::{Simulator, SimulatorBuilder};
 pub use state::{BmcSpec, BmcState, Quirks, User};
 pub use storage::{SimSensor, Storage};
 

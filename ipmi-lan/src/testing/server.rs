@@ -10,40 +10,37 @@ use tokio::task::JoinHandle;
 
 use super::commands::{self, Context};
 use super::engine::{Asked, Call, Engine};
+use super::handle::SimBmc;
 use super::state::{BmcSpec, BmcState};
-use super::{
-    Clock, Counts, Durations, Network, OnPower, Phase, PowerEvent, Quirks, Tap, Verdict, real_clock,
-};
-use crate::command::boot::BootFlags;
-use crate::command::chassis::ChassisControl;
+use super::{Clock, Counts, Durations, OnPower, Phase, PowerEvent, Tap, Verdict, real_clock};
 use crate::error::{Error, Result};
 use crate::wire::asf::Pong;
 use crate::wire::message::NETFN_APP;
 use crate::wire::v2::PayloadType;
 
 #[derive(Serialize, Deserialize)]
-struct World {
-    bmcs: Vec<BmcState>,
-    counts: Counts,
+pub(super) struct World {
+    pub(super) bmcs: Vec<BmcState>,
+    pub(super) counts: Counts,
 }
 
-struct Machine {
-    addr: SocketAddr,
-    spec: BmcSpec,
-    engine: Engine,
+pub(super) struct Machine {
+    pub(super) addr: SocketAddr,
+    pub(super) spec: BmcSpec,
+    pub(super) engine: Engine,
 }
 
-struct Shared {
-    world: Mutex<World>,
-    machines: Vec<Mutex<Machine>>,
-    clock: Clock,
-    durations: Durations,
-    tap: Option<Tap>,
-    on_power: Option<OnPower>,
-    changed: Option<Arc<dyn Fn() + Send + Sync>>,
+pub(super) struct Shared {
+    pub(super) world: Mutex<World>,
+    pub(super) machines: Vec<Mutex<Machine>>,
+    pub(super) clock: Clock,
+    pub(super) durations: Durations,
+    pub(super) tap: Option<Tap>,
+    pub(super) on_power: Option<OnPower>,
+    pub(super) changed: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -265,118 +262,6 @@ impl Drop for Simulator {
     }
 }
 
-/// A handle to one simulated BMC.
-#[derive(Clone)]
-pub struct SimBmc {
-    shared: Arc<Shared>,
-    index: usize,
-}
-
-impl std::fmt::Debug for SimBmc {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SimBmc")
-            .field("index", &self.index)
-            .finish_non_exhaustive()
-    }
-}
-
-impl SimBmc {
-    /// Where it listens.
-    #[must_use]
-    pub fn addr(&self) -> SocketAddr {
-        self.shared
-            .machines
-            .get(self.index)
-            .map_or_else(super::default_addr, |m| lock(m).addr)
-    }
-
-    /// A copy of its state, as of now.
-    #[must_use]
-    pub fn state(&self) -> Option<BmcState> {
-        self.shared.advance_one(self.index, (self.shared.clock)());
-        lock(&self.shared.world).bmcs.get(self.index).cloned()
-    }
-
-    /// Is the machine powered?
-    #[must_use]
-    pub fn power(&self) -> bool {
-        self.state().is_some_and(|s| s.power)
-    }
-
-    /// Its boot flags.
-    #[must_use]
-    pub fn boot(&self) -> BootFlags {
-        self.state().map(|s| s.boot).unwrap_or_default()
-    }
-
-    /// Changes its state as its own front panel would: users, LAN parameters, anything.
-    pub fn edit(&self, edit: impl FnOnce(&mut BmcState)) {
-        if let Some(state) = lock(&self.shared.world).bmcs.get_mut(self.index) {
-            edit(state);
-        }
-        self.shared.has_changed();
-    }
-
-    /// Controls power as a command would, at the present virtual time.
-    ///
-    /// # Errors
-    /// The completion code of a BMC that refuses.
-    pub fn control(&self, control: ChassisControl) -> std::result::Result<(), u8> {
-        let now = (self.shared.clock)();
-        let durations = self.shared.durations_of(self.index);
-        let done = match lock(&self.shared.world).bmcs.get_mut(self.index) {
-            Some(state) => state.control(control, now, &durations),
-            None => Err(0xcb),
-        };
-        self.shared.has_changed();
-        self.shared.advance_one(self.index, now);
-        done
-    }
-
-    /// Sets the boot flags as a command would.
-    pub fn set_boot(&self, flags: BootFlags) {
-        let now = (self.shared.clock)();
-        self.edit(|state| {
-            state.boot = flags;
-            state.boot_set = now;
-            state.boot_controlled = false;
-        });
-    }
-
-    /// Changes the network to it, from now on.
-    pub fn set_network(&self, network: Network) {
-        if let Some(machine) = self.shared.machines.get(self.index) {
-            lock(machine).spec.network = network;
-        }
-    }
-
-    /// Changes how it strays, from now on.
-    pub fn set_quirks(&self, quirks: Quirks) {
-        if let Some(machine) = self.shared.machines.get(self.index) {
-            lock(machine).spec.quirks = quirks;
-        }
-    }
-
-    /// How many sessions it holds: half-open, active.
-    #[must_use]
-    pub fn sessions(&self) -> (usize, usize) {
-        let Some(machine) = self.shared.machines.get(self.index) else {
-            return (0, 0);
-        };
-        let mut machine = lock(machine);
-        let timeout = machine.spec.session_timeout;
-        machine.engine.expire(Instant::now(), timeout);
-        machine.engine.taken()
-    }
-
-    /// Restarts the BMC: its sessions are forgotten, the machine runs on.
-    pub fn restart_bmc(&self) {
-        if let Some(machine) = self.shared.machines.get(self.index) {
-            lock(machine).engine.forget_sessions();
-        }
-    }
-}
-
 impl Shared {
     fn restore(&self, snapshot: serde_json::Value) -> Result<()> {
         let bad = |detail: String| {
@@ -397,13 +282,13 @@ impl Shared {
         Ok(())
     }
 
-    fn has_changed(&self) {
+    pub(super) fn has_changed(&self) {
         if let Some(changed) = &self.changed {
             changed();
         }
     }
 
-    fn durations_of(&self, index: usize) -> Durations {
+    pub(super) fn durations_of(&self, index: usize) -> Durations {
         self.machines
             .get(index)
             .and_then(|m| lock(m).spec.durations)
@@ -417,7 +302,7 @@ impl Shared {
     }
 
     /// Runs what is due at one BMC; the hook is called without any lock held.
-    fn advance_one(&self, index: usize, now: Duration) {
+    pub(super) fn advance_one(&self, index: usize, now: Duration) {
         let Some(machine) = self.machines.get(index) else {
             return;
         };
