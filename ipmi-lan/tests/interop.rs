@@ -322,6 +322,8 @@ async fn the_client_drives_ipmi_sim_and_pyghmi() {
     let _one = PEERS
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
+    // ipmi_sim connects to the serial port as it starts.
+    let machine = tokio::net::TcpListener::bind("127.0.0.1:9102").await;
     let Some(_peers) = peers("drive") else { return };
     let client = Client::default();
 
@@ -435,5 +437,32 @@ async fn the_client_drives_ipmi_sim_and_pyghmi() {
         .unwrap();
     let fresh = Credentials::new("fresh", "fresh-secret".into()).privilege(Privilege::Operator);
     client.bmc(full.addr(), fresh).power_state().await.unwrap();
+    // Serial over LAN: ipmi_sim joins it to a TCP connection that it opens to the machine's serial port.
+    let mut line = full.sol(true).await.unwrap();
+    if let Ok(machine) = machine {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let (mut serial, _) = tokio::time::timeout(WAIT, machine.accept())
+            .await
+            .unwrap()
+            .unwrap();
+        serial.write_all(b"login: ").await.unwrap();
+        let mut prompt = [0; 7];
+        tokio::time::timeout(WAIT, line.read_exact(&mut prompt))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(&prompt, b"login: ");
+        line.write_all(b"root\n").await.unwrap();
+        let mut typed = [0; 5];
+        tokio::time::timeout(WAIT, serial.read_exact(&mut typed))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(&typed, b"root\n");
+        println!("serial over LAN carried both ways by ipmi_sim");
+    } else {
+        println!("skipped: serial over LAN; port 9102 of loopback is taken");
+    }
+    drop(line);
     client.close().await;
 }
