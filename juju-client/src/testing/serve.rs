@@ -407,7 +407,11 @@ async fn dispatch(
     }
     match (facade, method) {
         ("Client", "WatchAll") if shared.with(|s| s.is_3x()) => watch_all(session),
-        ("AllWatcher", _) => watcher(shared, session, text("id"), method).await,
+        ("AllWatcher", _) => {
+            // Go decodes keys in any case, and libjuju writes `Id`.
+            let id = request["id"].as_str().or_else(|| request["Id"].as_str());
+            watcher(shared, session, id.unwrap_or_default(), method).await
+        },
         _ => calls::call(
             shared,
             &Request {
