@@ -1,6 +1,11 @@
 //! The fake, as a 3.6 controller, driven by a client that nobody here wrote: PyPI's `juju` 3.6.1.3.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_types)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_types
+)]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +21,16 @@ struct Password;
 
 #[async_trait]
 impl Actions for Password {
-    async fn run(&self, _: &str, name: &str, _: &Map<String, Value>) -> Result<Map<String, Value>, String> {
+    async fn run(
+        &self,
+        _: &str,
+        name: &str,
+        _: &Map<String, Value>,
+    ) -> Result<Map<String, Value>, String> {
         match name {
-            "get-admin-password" => Ok([("admin-password".to_owned(), json!("pw"))].into_iter().collect()),
+            "get-admin-password" => Ok([("admin-password".to_owned(), json!("pw"))]
+                .into_iter()
+                .collect()),
             other => Err(format!("no action {other}")),
         }
     }
@@ -27,7 +39,10 @@ impl Actions for Password {
 /// A Python that has the package: `JUJU_PYTHON`, else `python3`.
 fn python() -> Option<String> {
     let python = std::env::var("JUJU_PYTHON").unwrap_or_else(|_| "python3".into());
-    let found = std::process::Command::new(&python).args(["-c", "import juju.model"]).output().is_ok_and(|o| o.status.success());
+    let found = std::process::Command::new(&python)
+        .args(["-c", "import juju.model"])
+        .output()
+        .is_ok_and(|o| o.status.success());
     found.then_some(python)
 }
 
@@ -35,25 +50,56 @@ fn python() -> Option<String> {
 async fn libjuju_works_with_the_fake() {
     let Some(python) = python() else {
         let how = "pip install juju==3.6.1.3 in a venv, and set JUJU_PYTHON to its python";
-        assert!(std::env::var("CLOUDBOOT_PEERS").as_deref() != Ok("1"), "PyPI's juju is absent: {how}");
+        assert!(
+            std::env::var("CLOUDBOOT_PEERS").as_deref() != Ok("1"),
+            "PyPI's juju is absent: {how}"
+        );
         println!("skipped: PyPI's juju is absent ({how})");
         return;
     };
-    let fake = FakeController::builder().version("3.6.9").actions(Arc::new(Password)).start().await.unwrap();
+    let fake = FakeController::builder()
+        .version("3.6.9")
+        .actions(Arc::new(Password))
+        .start()
+        .await
+        .unwrap();
     let access = fake.access();
     let controller = access.connect(None, Options::default()).await.unwrap();
-    let made = controller.models().create(&NewModel::new("openstack")).await.unwrap();
-    let model = controller.open_model(&made.uuid.parse().unwrap()).await.unwrap();
-    Bundle::parse(include_str!("fixtures/openstack.yaml")).unwrap().apply(&model, &ApplyOptions::default()).await.unwrap();
+    let made = controller
+        .models()
+        .create(&NewModel::new("openstack"))
+        .await
+        .unwrap();
+    let model = controller
+        .open_model(&made.uuid.parse().unwrap())
+        .await
+        .unwrap();
+    Bundle::parse(include_str!("fixtures/openstack.yaml"))
+        .unwrap()
+        .apply(&model, &ApplyOptions::default())
+        .await
+        .unwrap();
     fake.vault_state(VaultState::HasRootCa);
     let dir = tempfile::tempdir().unwrap();
     let ca = dir.path().join("ca.pem");
     std::fs::write(&ca, &access.ca_cert).unwrap();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/libjuju.py");
     let password = fake.identity().password;
-    let run = tokio::process::Command::new(python).arg(script).args([&access.endpoints[0], &made.uuid, &password]).arg(&ca).kill_on_drop(true).output();
-    let out = tokio::time::timeout(Duration::from_secs(60), run).await.expect("libjuju took more than 60 s").unwrap();
-    let text = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    let run = tokio::process::Command::new(python)
+        .arg(script)
+        .args([&access.endpoints[0], &made.uuid, &password])
+        .arg(&ca)
+        .kill_on_drop(true)
+        .output();
+    let out = tokio::time::timeout(Duration::from_secs(60), run)
+        .await
+        .expect("libjuju took more than 60 s")
+        .unwrap();
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&out.stdout),
+        String::from_utf8_lossy(&out.stderr)
+    );
     println!("{text}");
     println!("calls: {:?}", fake.calls());
     assert!(out.status.success() && text.contains("done"), "{text}");

@@ -305,6 +305,7 @@ fn unit(s: &State, m: &Model, app: &str, n: u64, u: &Unit, now: Duration) -> Val
     let subordinates: Map<String, Value> = m
         .apps
         .iter()
+        .filter(|(_, a)| a.subordinate)
         .flat_map(|(sub, a)| a.units.iter().map(move |(n, u)| (sub, n, u)))
         .filter(|(_, _, su)| su.principal.as_deref() == Some(&name))
         .map(|(sub, n, su)| (format!("{sub}/{n}"), unit(s, m, sub, *n, su, now)))

@@ -411,7 +411,7 @@ async fn dispatch(
             // Go decodes keys in any case, and libjuju writes `Id`.
             let id = request["id"].as_str().or_else(|| request["Id"].as_str());
             watcher(shared, session, id.unwrap_or_default(), method).await
-        },
+        }
         _ => calls::call(
             shared,
             &Request {
