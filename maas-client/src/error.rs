@@ -197,6 +197,13 @@ impl Error {
         error
     }
 
+    /// The error that an answer of this status and body stands for: for those that send requests by
+    /// their own means, and for fuzzing.
+    pub fn from_answer(status: u16, body: &str) -> Self {
+        let html = body.trim_start().starts_with('<');
+        Self::from_status("an answer", status, html, None, body, false)
+    }
+
     /// The class of the failure.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
