@@ -6,18 +6,19 @@
 //! (secrets go by standard input), no retries in here.
 
 use std::fmt;
+use std::io::{Read, Seek};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
 use super::error::{Error, Kind, Result};
 
 /// The programs that may be started.
-pub const ALLOWED: &[&str] = &["apt-get", "ip", "maas", "netplan", "nft"];
+pub const ALLOWED: &[&str] = &["apt-get", "dpkg", "ip", "maas", "netplan", "nft"];
 
 /// Where programs are looked for: the caller's PATH is not trusted.
 const PATH: &[&str] = &[
@@ -42,7 +43,7 @@ const INHERITED: &[&str] = &[
 ];
 
 /// How much of an output is kept (bytes). A chatty program cannot fill the memory.
-const OUTPUT_LIMIT: usize = 4 << 20;
+const OUTPUT_LIMIT: u64 = 4 << 20;
 
 /// A program to run, its arguments, and how.
 #[derive(Clone)]
@@ -273,9 +274,16 @@ impl Exec for LocalExec {
         } else {
             Stdio::null()
         });
+        // Files and not pipes: when this process is killed, a program that writes to a pipe dies of it, and apt-get or
+        // `maas init` must rather come to their end.
+        let io = |e| Error::io(operation.clone(), e);
+        let (out, err) = (
+            tempfile::tempfile().map_err(io)?,
+            tempfile::tempfile().map_err(io)?,
+        );
         command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(out.try_clone().map_err(io)?)
+            .stderr(err.try_clone().map_err(io)?)
             .kill_on_drop(true);
 
         tracing::debug!(program = %cmd.program, args = ?cmd.args, "starting a program");
@@ -283,8 +291,7 @@ impl Exec for LocalExec {
             .spawn()
             .map_err(|e| Error::io(operation.clone(), e))?;
         let pid = child.id();
-        let (stdin, stdout, stderr) =
-            (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let stdin = child.stdin.take();
         let feed = async {
             if let (Some(mut pipe), Some(text)) = (stdin, &cmd.stdin) {
                 // A program that ends without reading it all is judged by its status, not by the broken pipe.
@@ -293,12 +300,11 @@ impl Exec for LocalExec {
             }
         };
         let work = async {
-            let ((), out, err, status) =
-                tokio::join!(feed, drain(stdout), drain(stderr), child.wait());
-            status.map(|status| (status, out, err))
+            let ((), status) = tokio::join!(feed, child.wait());
+            status
         };
         match tokio::time::timeout(cmd.timeout, work).await {
-            Ok(Ok((status, stdout, stderr))) => {
+            Ok(Ok(status)) => {
                 use std::os::unix::process::ExitStatusExt;
                 let status = status
                     .code()
@@ -306,8 +312,8 @@ impl Exec for LocalExec {
                     .unwrap_or(-1);
                 Ok(Output {
                     status,
-                    stdout,
-                    stderr,
+                    stdout: read_back(out).map_err(io)?,
+                    stderr: read_back(err).map_err(io)?,
                 })
             }
             Ok(Err(e)) => Err(Error::io(operation, e).unclear()),
@@ -335,16 +341,59 @@ fn kill_group(pid: Option<u32>) {
     }
 }
 
-async fn drain(pipe: Option<impl tokio::io::AsyncRead + Unpin>) -> Vec<u8> {
+/// What a program has written to a file.
+fn read_back(mut file: std::fs::File) -> std::io::Result<Vec<u8>> {
     let mut kept = Vec::new();
-    let Some(mut pipe) = pipe else { return kept };
-    let mut chunk = [0u8; 8192];
-    while let Ok(n) = pipe.read(&mut chunk).await {
-        if n == 0 {
-            break;
+    file.rewind()?;
+    file.take(OUTPUT_LIMIT).read_to_end(&mut kept)?;
+    Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_listed_programs_start_and_they_end_in_time() {
+        let refused = LocalExec
+            .run(Cmd::new("sh").args(["-c", "true"]))
+            .await
+            .unwrap_err();
+        assert_eq!(refused.kind(), Kind::Unsupported);
+        // dpkg is on every machine that builds this with apt; elsewhere there is nothing to show.
+        if LocalExec::find("dpkg").is_none() {
+            println!("skipped: dpkg is not here (a Debian or Ubuntu has it)");
+            return;
         }
-        let room = OUTPUT_LIMIT.saturating_sub(kept.len()).min(n);
-        kept.extend_from_slice(&chunk[..room]);
+        let output = LocalExec
+            .run(Cmd::new("dpkg").args(["--version"]))
+            .await
+            .unwrap();
+        assert!(
+            output.success() && output.stdout_text().contains("dpkg"),
+            "{output:?}"
+        );
+        let failed = LocalExec
+            .run(Cmd::new("dpkg").args(["--no-such-option"]))
+            .await
+            .unwrap();
+        let error = failed.check("ask dpkg").unwrap_err();
+        assert_eq!(error.code(), Some("2"), "{error}");
+        assert!(error.to_string().contains("no-such-option"), "{error}");
     }
-    kept
+
+    #[test]
+    fn no_secret_is_shown() {
+        let cmd = Cmd::new("maas")
+            .args(["init"])
+            .env("PASSWORD", "hidden-1")
+            .stdin("hidden-2");
+        assert!(!format!("{cmd:?}").contains("hidden"));
+        assert_eq!(
+            Cmd::new("maas")
+                .args(["init", "region+rack", "--maas-url", "x"])
+                .title(),
+            "maas init region+rack"
+        );
+    }
 }

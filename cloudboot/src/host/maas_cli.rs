@@ -84,6 +84,9 @@ impl MaasCli {
         timeout: Duration,
     ) -> Result<()> {
         let operation = "initialise MAAS (maas init region+rack)";
+        if self.outlive("init", timeout).await? && self.observe().await?.is_some() {
+            return Ok(());
+        }
         if let Some(there) = self.observe().await? {
             return Err(Error::new(
                 Kind::Conflict,
@@ -144,6 +147,61 @@ impl MaasCli {
             }
         })
     }
+
+    /// Waits for a command that a killed run left behind: two at once would spoil each other. True if there was one.
+    async fn outlive(&self, command: &str, timeout: Duration) -> Result<bool> {
+        let until = tokio::time::Instant::now() + timeout;
+        let mut seen = false;
+        while self.running(command).await? {
+            if !seen {
+                tracing::info!(
+                    command,
+                    "an earlier run's maas command still goes on: waiting for its end"
+                );
+            }
+            seen = true;
+            if tokio::time::Instant::now() >= until {
+                let detail = format!(
+                    "a `maas {command}` of an earlier run did not end within {} s",
+                    timeout.as_secs()
+                );
+                return Err(
+                    Error::new(Kind::Busy, format!("wait for `maas {command}`"), detail)
+                        .hint("`ps aux | grep maas` shows it"),
+                );
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        Ok(seen)
+    }
+
+    /// Whether a process of this host is `maas <command>`.
+    async fn running(&self, command: &str) -> Result<bool> {
+        for pid in self
+            .files
+            .list("/proc")
+            .await?
+            .iter()
+            .filter(|n| n.bytes().all(|b| b.is_ascii_digit()))
+        {
+            // A process may end while it is looked at.
+            let Ok(line) = self.files.read(format!("/proc/{pid}/cmdline")).await else {
+                continue;
+            };
+            if is_maas(&line, command) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Whether a command line of `/proc` is `.../maas <command> ...`, be it through an interpreter.
+fn is_maas(line: &[u8], command: &str) -> bool {
+    let words: Vec<&[u8]> = line.split(|b| *b == 0).collect();
+    words
+        .windows(2)
+        .any(|w| w[1] == command.as_bytes() && w[0].rsplit(|b| *b == b'/').next() == Some(b"maas"))
 }
 
 /// A program's last words may repeat what it was given.
@@ -151,4 +209,19 @@ fn scrub(error: Error, secret: &SecretString) -> Error {
     let detail = error.detail().replace(secret.expose_secret(), "[redacted]");
     let code = error.code().unwrap_or_default().to_owned();
     Error::new(error.kind(), error.operation().to_owned(), detail).with_code(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_of_maas_is_known_by_its_words() {
+        assert!(is_maas(
+            b"/snap/maas/1/bin/python3\0/snap/maas/1/bin/maas\0init\0region+rack\0",
+            "init"
+        ));
+        assert!(!is_maas(b"/snap/maas/1/bin/maas\0status\0", "init"));
+        assert!(!is_maas(b"vi\0maas.txt\0init\0", "init"));
+    }
 }

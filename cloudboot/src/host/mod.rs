@@ -18,6 +18,7 @@ pub mod nat;
 pub mod netplan;
 pub mod packages;
 pub mod postgres;
+pub mod preflight;
 pub mod pxe;
 pub mod snaps;
 pub mod sysctl;

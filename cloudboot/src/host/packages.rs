@@ -72,6 +72,7 @@ impl Packages {
         .map(drop)
     }
 
+    /// Runs apt-get; where an earlier one was killed in the middle, dpkg's work is finished first.
     async fn apt(&self, operation: &str, args: &[&str], timeout: Duration) -> Result<Output> {
         let cmd = Cmd::new("apt-get")
             .args(["-q", "-y", "-o"])
@@ -86,7 +87,19 @@ impl Packages {
             .env("DEBIAN_FRONTEND", "noninteractive")
             .env("NEEDRESTART_MODE", "l")
             .timeout(timeout);
-        let output = self.exec.run(cmd).await?;
+        let mut output = self.exec.run(cmd.clone()).await?;
+        if !output.success() && output.tail().contains("dpkg was interrupted") {
+            tracing::warn!("dpkg was interrupted earlier: finishing its work");
+            let finish = Cmd::new("dpkg")
+                .args(["--force-confdef", "--force-confold", "--configure", "-a"])
+                .env("DEBIAN_FRONTEND", "noninteractive")
+                .timeout(timeout);
+            self.exec
+                .run(finish)
+                .await?
+                .check("finish what dpkg was interrupted in (dpkg --configure -a)")?;
+            output = self.exec.run(cmd).await?;
+        }
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         output.check(operation).map_err(|e| explain(e, &said))
     }

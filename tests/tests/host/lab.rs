@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use cloudboot::host::bridge::BridgeState;
 use cloudboot::host::postgres::DatabaseSpec;
+use cloudboot::host::preflight::{Level, Wanted};
 use cloudboot::host::{Kind, keys};
 use cloudboot::testing::hooks::{Hooks, Phase, Tap, Verdict};
 use cloudboot::testing::lab_host::{HostDurations, HostWorld, LabHostServer, connect};
@@ -449,4 +450,70 @@ async fn the_machine_is_what_it_is_said_to_be() {
         .await
         .unwrap();
     assert!(key.fingerprint.starts_with("SHA256:"));
+}
+
+#[tokio::test]
+async fn preflight_passes_and_names_what_is_missing() {
+    let root = folder();
+    let lab = LabHostServer::builder(root.path()).start().await.unwrap();
+    let host = lab.host();
+    let wanted = Wanted {
+        cores: 32,
+        memory_mib: 64 * 1024,
+        disk_mib: 1024,
+        address: Some("10.42.0.1".parse().unwrap()),
+        out_interface: Some("eno2".into()),
+        ports: vec![(5240, "MAAS".into())],
+        egress: Vec::new(),
+    };
+    let report = host.preflight(&wanted).await;
+    assert!(report.passes(), "{report}");
+    let state = lab.snapshot();
+    let more = Wanted {
+        cores: 1000,
+        address: Some("10.9.9.9".parse().unwrap()),
+        out_interface: Some("eno9".into()),
+        ..wanted
+    };
+    host.files
+        .write(
+            "/proc/net/tcp",
+            "  sl\n   0: 00000000:1478 00000000:0000 0A 0\n",
+            None,
+        )
+        .await
+        .unwrap();
+    host.files
+        .write("/var/lib/dpkg/updates/0001", "", None)
+        .await
+        .unwrap();
+    let report = host.preflight(&more).await;
+    let missing: Vec<&str> = report
+        .findings
+        .iter()
+        .filter(|f| f.level == Level::Missing)
+        .map(|f| f.check.as_str())
+        .collect();
+    assert_eq!(
+        missing,
+        [
+            "cores",
+            "packages",
+            "holds 10.9.9.9",
+            "interface eno9",
+            "port 5240"
+        ]
+    );
+    assert!(
+        report
+            .findings
+            .iter()
+            .all(|f| f.level == Level::Fine || f.todo.is_some()),
+        "every finding says what to do"
+    );
+    assert!(
+        report.to_string().contains("-> run `dpkg --configure -a`"),
+        "{report}"
+    );
+    assert_eq!(lab.snapshot(), state, "a preflight changes nothing");
 }
