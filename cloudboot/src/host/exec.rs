@@ -166,7 +166,8 @@ impl Output {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
-    /// The last lines of what it wrote to standard error, or else to standard output: what an error should show.
+    /// What an error should show of what it wrote to standard error, or else to standard output: the first line (where dpkg
+    /// and nft say what is wrong, before their advice) and the last ones (where a traceback ends).
     pub fn tail(&self) -> String {
         let text = if self.stderr.iter().any(|b| !b.is_ascii_whitespace()) {
             &self.stderr
@@ -174,8 +175,17 @@ impl Output {
             &self.stdout
         };
         let text = String::from_utf8_lossy(text);
-        let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
-        lines[lines.len().saturating_sub(6)..].join(" | ")
+        let lines: Vec<&str> = text
+            .lines()
+            .map(str::trim)
+            .filter(|l| !l.is_empty())
+            .collect();
+        match lines.as_slice() {
+            [first, .., _, _, _, _, _] if lines.len() > 6 => {
+                format!("{first} | ... | {}", lines[lines.len() - 5..].join(" | "))
+            }
+            all => all.join(" | "),
+        }
     }
 
     /// Itself if the status is 0, else an error of [`Kind::Failed`] that holds the tail and the status.
