@@ -70,3 +70,12 @@ pub fn peer(name: &str) -> Option<String> {
     }
     there
 }
+
+/// The code in the READMEs, compiled.
+#[cfg(doctest)]
+mod readmes {
+    #[doc = include_str!("../../README.md")]
+    struct Root;
+    #[doc = include_str!("../../cloudboot/README.md")]
+    struct Cloudboot;
+}

@@ -1,1 +1,0 @@
-//! Holds only `[[example]]` targets; see `examples/*.rs`.
