@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cloudboot::engine::{Engine, Outcome, StepResult, TeardownOptions};
+use cloudboot::engine::{Engine, Outcome, RunKind, StepResult, TeardownOptions};
 use cloudboot::openstack::Access;
 
 use super::exit::{Exit, Problem};
@@ -75,7 +75,7 @@ impl Drive {
             }
         };
         let exit = Exit::of(&report.outcome);
-        let access = access(engine).filter(|_| exit == Exit::Done);
+        let access = access(engine).filter(|_| exit == Exit::Done && report.kind == RunKind::Run);
         let access_line = || {
             access
                 .as_ref()
