@@ -397,8 +397,12 @@ impl Shared {
                 && matches!(action, PowerAction::On | PowerAction::Cycle)
                 && self.boots_itself;
             // Another action may have been ordered meanwhile: then it is still to be done.
-            let replaced = s.machine(&id).is_some_and(|m| m.power != Some(action));
+            let ordered = s.machine(&id).and_then(|m| m.power);
+            let replaced = ordered != Some(action);
             progress::power_done(&mut s, &durations, &id, action, outcome, &mut removals);
+            if replaced && let Some(m) = s.machine_mut(&id) {
+                m.power = ordered;
+            }
             if boots && !replaced {
                 progress::booted(&mut s, &durations, &id);
             }

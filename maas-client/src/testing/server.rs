@@ -44,16 +44,24 @@ pub(crate) async fn serve(
         // Nothing listens: what comes nearest over an open socket is to hang up.
         return Err(Cut);
     }
-    shared.tick().await;
     let changes = request.method() != Method::GET;
-    let reply = match read(request).await {
-        Ok((parts, body)) => handle(&shared, &parts, body).await,
-        Err(reply) => reply,
-    };
-    shared.tick().await;
-    if changes {
-        shared.changed();
-    }
+    let request = read(request).await;
+    // The region does what it has begun to do, also when the one who asked for it has hung up: its views run in threads
+    // (maasserver/webapp.py), which nothing cancels.
+    let worker = Arc::clone(&shared);
+    let work = tokio::spawn(async move {
+        worker.tick().await;
+        let reply = match request {
+            Ok((parts, body)) => handle(&worker, &parts, body).await,
+            Err(reply) => reply,
+        };
+        worker.tick().await;
+        if changes {
+            worker.changed();
+        }
+        reply
+    });
+    let reply = work.await.map_err(|_| Cut)?;
     if let Some(answer) = ask_tap(&shared, Phase::After, &shown).await? {
         return Ok(answer);
     }
