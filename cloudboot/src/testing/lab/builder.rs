@@ -271,12 +271,19 @@ async fn start_systems(world: &Arc<World>, hardware: Hardware) -> Result<(), Str
     // The racked machines' BMCs, each on a free port.
     let password = world.read(|book| book.bmc_password.clone());
     let nodes = world.read(|book| book.nodes);
+    // A BMC drops a session that is silent for 60 s (IPMI 2.0, 6.12.15): of its own time, but for the packets, which
+    // travel in real time.
+    let silence = Duration::from_secs(60)
+        .div_f64(world.clock.speed().max(1.0))
+        .max(Duration::from_secs(3));
     let specs = (0..nodes).map(|index| {
-        BmcSpec::new(node_name(index)).users([User::new(
+        let mut spec = BmcSpec::new(node_name(index)).users([User::new(
             "root",
             &password,
             Privilege::Administrator,
-        )])
+        )]);
+        spec.session_timeout = silence;
+        spec
     });
     let lasting = ipmi_lan::testing::Durations {
         power_on: Durations::seconds(durations.power),
@@ -387,7 +394,8 @@ async fn start_systems(world: &Arc<World>, hardware: Hardware) -> Result<(), Str
 impl World {
     /// LXD, as its snap starts it.
     pub(super) async fn start_lxd(self: &Arc<Self>) -> Result<(), String> {
-        if self.lxd.lock().is_ok_and(|lxd| lxd.is_some()) {
+        let closed = self.closed.load(std::sync::atomic::Ordering::SeqCst);
+        if closed || self.lxd.lock().is_ok_and(|lxd| lxd.is_some()) {
             return Ok(());
         }
         let socket = self.host_root.join(LXD_SOCKET);
@@ -430,7 +438,9 @@ impl World {
             .await
             .map_err(|error| error.to_string())?;
         fake.set_world(Arc::new(Inside(Arc::downgrade(self))));
-        if let Ok(mut lxd) = self.lxd.lock() {
+        if let Ok(mut lxd) = self.lxd.lock()
+            && !self.closed.load(std::sync::atomic::Ordering::SeqCst)
+        {
             *lxd = Some(fake);
         }
         Ok(())

@@ -570,6 +570,8 @@ impl World {
         if let Some(task) = lock(&self.mirror).take() {
             task.abort();
         }
+        // Whoever still holds the world must not take the socket away from the one that is opened next on the folder.
+        lock(&self.lxd).take();
     }
 }
 
