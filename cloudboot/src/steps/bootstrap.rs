@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use juju_client::{ControllerAccess, Store};
 use lxd_client::{CloudInit, FileOptions, ImageRemote, InstanceSource, NewInstance, WriteFile};
@@ -206,6 +207,8 @@ impl Container {
         }
         let status = cx
             .waiting("juju bootstrap", deadline)
+            // Everything after it waits for it.
+            .backoff(Duration::from_secs(1), Duration::from_secs(5))
             .advice(format!(
                 "look at {FOLDER}/log in the container {}",
                 self.name()

@@ -128,7 +128,9 @@ impl Step for JujuMachine {
                 .await
                 .attempt(&format!("tag {}", wanted.hostname))?;
         }
+        // Everything after it waits for it: it is not looked at less often as it goes on.
         cx.waiting("the Juju machine to be Ready", self.deadline())
+            .backoff(Duration::from_secs(1), Duration::from_secs(5))
             .advice("look at the machine's results in MAAS")
             .poll(async || {
                 let machine = self.find(maas).await?;
