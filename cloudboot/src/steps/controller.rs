@@ -225,7 +225,7 @@ impl Step for Controller {
 
     async fn observe(
         &self,
-        (_, _, machine, (), ()): &Self::Needs,
+        (_, lxd, machine, (), ()): &Self::Needs,
         cx: &Context,
     ) -> Result<Observation<Juju>, Error> {
         let name = &self.site.config.juju.bootstrap.name;
@@ -245,6 +245,13 @@ impl Step for Controller {
                 "we hold no access to a controller {name}"
             )));
         };
+        // It holds the administrator's password and MAAS's key: a run that was killed before it deleted it has not ended.
+        let delegated = matches!(way(&self.site), Way::Delegated);
+        if delegated && Container::new(&self.site, lxd).is_left(cx).await? {
+            return Ok(Observation::absent(
+                "the controller is there, and so is still the container that bootstrapped it",
+            ));
+        }
         match log_in(&self.site, &access).await {
             Ok(client) => Ok(Observation::Satisfied(client)),
             Err(error) if error.is_unauthorized() => Ok(Observation::needs_operator(format!(
@@ -258,10 +265,16 @@ impl Step for Controller {
 
     async fn apply(&self, (_, lxd, _, (), ()): &Self::Needs, cx: &Context) -> Result<(), Error> {
         let container = Container::new(&self.site, lxd);
-        container.ensure(cx, self.deadline()).await?;
-        let key = maas_key(&self.site, cx).await?;
-        let access = container.bootstrap(&key, cx, self.deadline()).await?;
-        keep(&access, cx).await?;
+        let access = match kept(cx).await? {
+            Some(access) => access,
+            None => {
+                container.ensure(cx, self.deadline()).await?;
+                let key = maas_key(&self.site, cx).await?;
+                let access = container.bootstrap(&key, cx, self.deadline()).await?;
+                keep(&access, cx).await?;
+                access
+            }
+        };
         cx.made("juju-controller", access.uuid.clone()).await?;
         cx.wait("the controller to answer", self.deadline(), async || {
             Ok(match log_in(&self.site, &access).await {
