@@ -190,6 +190,8 @@ impl Error {
         error.0.retryable = match kind {
             ErrorKind::Busy => true,
             ErrorKind::Unavailable => safe || refused,
+            // A region that is restarting or whose database gave a transaction up says 500 as well.
+            ErrorKind::Server => safe,
             _ => false,
         };
         error.0.fields = fields;
