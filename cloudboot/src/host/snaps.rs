@@ -77,12 +77,17 @@ pub struct Snap {
 impl Snap {
     /// Whether it follows `channel`: `3.4` is `3.4/stable`, `stable` is `latest/stable`.
     pub fn follows(&self, channel: &str) -> bool {
-        let tracking = if self.tracking_channel.is_empty() {
+        normal_channel(self.followed()) == normal_channel(channel)
+    }
+
+    /// The channel that it follows. Where snapd names none (one that was sideloaded), the one that it was installed from, of which
+    /// the store says the risk alone.
+    pub fn followed(&self) -> &str {
+        if self.tracking_channel.is_empty() {
             &self.channel
         } else {
             &self.tracking_channel
-        };
-        normal_channel(tracking) == normal_channel(channel)
+        }
     }
 
     /// It is there and enabled.

@@ -59,14 +59,17 @@ impl Step for InstallSnap {
             if created(cx, &format!("snap {}", self.name)) {
                 return Ok(Observation::drifted([format!(
                     "the snap {} follows {}, not {wanted}",
-                    self.name, snap.channel
+                    self.name,
+                    snap.followed()
                 )]));
             }
             // Another channel may hold another version, with data that does not go back.
             return Ok(Observation::needs_operator(format!(
                 "the snap {} is installed from {} and the configuration asks for {wanted}: set the channel to {} to adopt it, \
                  or refresh the snap by hand",
-                self.name, snap.channel, snap.channel
+                self.name,
+                snap.followed(),
+                snap.followed()
             )));
         }
         if !snap.is_active() {
