@@ -211,6 +211,8 @@ pub struct SelectImage {
     pub(super) site: Arc<Site>,
 }
 
+/// The intent of the first import.
+const BEGIN_IMPORT: &str = "begin the import";
 const COMMISSIONING_SERIES: &str = "commissioning_distro_series";
 
 impl SelectImage {
@@ -287,7 +289,7 @@ impl Step for SelectImage {
         Some(Duration::from_secs(42))
     }
 
-    async fn observe(&self, (maas,): &(Client,), _: &Context) -> Result<Observation<()>, Error> {
+    async fn observe(&self, (maas,): &(Client,), cx: &Context) -> Result<Observation<()>, Error> {
         let Some(source) = self.source(maas).await? else {
             return Ok(Observation::absent("the region has no such image source"));
         };
@@ -300,7 +302,13 @@ impl Step for SelectImage {
             .get_text(COMMISSIONING_SERIES)
             .await
             .attempt("read the commissioning series")?;
-        if !self.is_there(maas).await?
+        // An import that we began and that has ended without the image is the next step's matter.
+        let begun = cx
+            .own_intents()
+            .iter()
+            .any(|intent| intent.what == BEGIN_IMPORT);
+        if !begun
+            && !self.is_there(maas).await?
             && !maas
                 .boot_resources()
                 .is_importing()
@@ -371,26 +379,13 @@ impl Step for SelectImage {
                 .await
                 .attempt("ask whether the region imports")?
             {
-                cx.intend("begin the import").await?;
+                cx.intend(BEGIN_IMPORT).await?;
                 maas.boot_resources()
                     .import()
                     .await
                     .attempt("begin the import")?;
             }
-            return cx
-                .wait("the import to begin", self.deadline(), async || {
-                    let begun = maas
-                        .boot_resources()
-                        .is_importing()
-                        .await
-                        .attempt("ask whether the region imports")?;
-                    Ok(if begun || self.is_there(maas).await? {
-                        Polled::Done(())
-                    } else {
-                        Polled::pending("the region does not import yet")
-                    })
-                })
-                .await;
+            return Ok(());
         }
         let before = maas
             .config()

@@ -12,6 +12,9 @@ use super::first_config::MachineNetwork;
 use super::{Attempt as _, Site};
 use crate::engine::{Context, Deadline, Error, Observation, Polled, Step, StepId};
 
+/// Within what time an import begins after it was asked for.
+const BEGINS_WITHIN: Duration = Duration::from_secs(60);
+
 /// The image, ready for machines to boot.
 pub struct AwaitImage {
     pub(super) site: Arc<Site>,
@@ -104,6 +107,7 @@ impl Step for AwaitImage {
     async fn apply(&self, (maas, (), _): &Self::Needs, cx: &Context) -> Result<(), Error> {
         let mut again = 2;
         loop {
+            let idle = std::sync::Mutex::new(None);
             let failed = cx
                 .waiting("the image's import", self.deadline())
                 .advice("look at the region's log for the import, whether the controller reaches the image source, or set mirrors.images.url")
@@ -111,7 +115,19 @@ impl Step for AwaitImage {
                     let (judgement, progress) = self.judge(maas).await?;
                     Ok(match judgement {
                         Judgement::Reached => Polled::Done(None),
-                        Judgement::Failed(why) => Polled::Done(Some(why)),
+                        // It begins a moment after it was asked for, and one that fails at once is never seen.
+                        Judgement::Failed(why) => {
+                            let now = cx.clock().now();
+                            let since = idle
+                                .lock()
+                                .map(|mut since| *since.get_or_insert(now))
+                                .unwrap_or_default();
+                            if now.saturating_sub(since) >= BEGINS_WITHIN {
+                                Polled::Done(Some(why))
+                            } else {
+                                Polled::pending("the region does not import")
+                            }
+                        }
                         Judgement::Pending(what) => Polled::pending(format!("{what} ({progress})")),
                         _ => Polled::pending(progress),
                     })
@@ -128,20 +144,6 @@ impl Step for AwaitImage {
                 .import()
                 .await
                 .attempt("begin the import again")?;
-            cx.wait("the import to begin", Deadline::minutes(5, 5), async || {
-                let begun = maas
-                    .boot_resources()
-                    .is_importing()
-                    .await
-                    .attempt("ask whether the region imports")?;
-                let done = matches!(self.judge(maas).await?.0, Judgement::Reached);
-                Ok(if begun || done {
-                    Polled::Done(())
-                } else {
-                    Polled::pending("the region does not import yet")
-                })
-            })
-            .await?;
         }
     }
 }
