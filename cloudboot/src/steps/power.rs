@@ -239,7 +239,7 @@ impl Step for FindBmcs {
     async fn observe(
         &self,
         (maas, network): &Self::Needs,
-        _: &Context,
+        cx: &Context,
     ) -> Result<Observation<Vec<Racked>>, Error> {
         let configured = self.configured();
         if !configured.is_empty() {
@@ -259,21 +259,59 @@ impl Step for FindBmcs {
                     list.join(", ")
                 ))
             }
+            _ if !cx
+                .own_intents()
+                .iter()
+                .any(|intent| intent.what == taken(&found)) =>
+            {
+                Observation::absent(format!(
+                    "{wanted} BMCs answer a ping, and more may come ({})",
+                    taken(&found)
+                ))
+            }
             _ => Observation::Satisfied(self.racked(&self.site.config.ipmi, &found)?),
         })
     }
 
     async fn apply(&self, (maas, network): &Self::Needs, cx: &Context) -> Result<(), Error> {
         let wanted = self.site.config.maas.nodes_amount;
+        // As soon as there are enough one more may get its lease: which ones are meant is only sure once no more come.
+        let seen = std::sync::Mutex::new((0, Duration::ZERO));
         cx.waiting(format!("{wanted} BMCs"), self.deadline())
             .advice("look whether the BMCs get their addresses by DHCP from this network; else name them under `machines` or in ipmi.ranges")
+            .backoff(Duration::from_secs(1), Duration::from_secs(5))
             .poll(async || {
                 let found = self.answering(maas, network).await?.len();
-                Ok(if found >= wanted { Polled::Done(()) } else { Polled::pending(format!("{found} of {wanted} BMCs answer a ping")) })
+                let now = cx.clock().now();
+                let since = seen.lock().map_or(now, |mut seen| {
+                    if seen.0 != found {
+                        *seen = (found, now);
+                    }
+                    seen.1
+                });
+                Ok(if found > wanted || (found == wanted && now.saturating_sub(since) >= NO_MORE_COME) {
+                    Polled::Done(())
+                } else {
+                    Polled::pending(format!("{found} of {wanted} BMCs answer a ping"))
+                })
             })
-            .await
+            .await?;
+        let found = self.answering(maas, network).await?;
+        if found.len() == wanted {
+            cx.intend(taken(&found)).await?;
+        }
+        Ok(())
     }
 }
+
+/// The intent to take these BMCs, and no others, for those of the deployment.
+fn taken(found: &[SocketAddr]) -> String {
+    let list: Vec<String> = found.iter().map(|addr| addr.ip().to_string()).collect();
+    format!("take the BMCs {}", list.join(", "))
+}
+
+/// For how long no further BMC must answer until those that do are taken for all. It passes while the image is imported.
+const NO_MORE_COME: Duration = Duration::from_secs(15);
 
 /// Each machine that MAAS does not know yet, booted from the network.
 pub struct PowerOn {
