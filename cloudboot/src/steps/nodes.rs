@@ -304,13 +304,14 @@ impl Step for Commission {
         let machines = self.machines(maas, nodes).await?;
         let mut ready = Vec::new();
         let mut open = Vec::new();
+        let mut aside = Vec::new();
         for machine in &machines {
             match stand(machine) {
                 Stand::Ready => ready.push(Node {
                     id: machine.system_id.clone(),
                     name: machine.hostname.clone(),
                 }),
-                Stand::Quarantined => {}
+                Stand::Quarantined => aside.push(machine.hostname.as_str()),
                 Stand::Failed(why) => open.push(why),
                 Stand::Waits | Stand::Commissioning => {
                     open.push(format!("{} is {}", machine.hostname, machine.status_name))
@@ -324,10 +325,11 @@ impl Step for Commission {
             Observation::Satisfied(ready)
         } else {
             Observation::needs_operator(format!(
-                "{} of {} machines are Ready and maas.quorum is {quorum}: mend those with the tag {QUARANTINE}, take the tag from them and \
+                "{} of {} machines are Ready and maas.quorum is {quorum}: mend {}, take the tag {QUARANTINE} from what is mended and \
                  run again, or lower maas.quorum",
                 ready.len(),
-                nodes.len()
+                nodes.len(),
+                aside.join(", ")
             ))
         })
     }
