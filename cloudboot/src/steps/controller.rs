@@ -225,7 +225,7 @@ impl Step for Controller {
 
     async fn observe(
         &self,
-        (_, lxd, machine, (), ()): &Self::Needs,
+        (_, _, machine, (), ()): &Self::Needs,
         cx: &Context,
     ) -> Result<Observation<Juju>, Error> {
         let name = &self.site.config.juju.bootstrap.name;
@@ -245,13 +245,6 @@ impl Step for Controller {
                 "we hold no access to a controller {name}"
             )));
         };
-        // It holds the administrator's password and MAAS's key: a run that was killed before it deleted it has not ended.
-        let delegated = matches!(way(&self.site), Way::Delegated);
-        if delegated && Container::new(&self.site, lxd).is_left(cx).await? {
-            return Ok(Observation::absent(
-                "the controller is there, and so is still the container that bootstrapped it",
-            ));
-        }
         match log_in(&self.site, &access).await {
             Ok(client) => Ok(Observation::Satisfied(client)),
             Err(error) if error.is_unauthorized() => Ok(Observation::needs_operator(format!(
@@ -265,16 +258,10 @@ impl Step for Controller {
 
     async fn apply(&self, (_, lxd, _, (), ()): &Self::Needs, cx: &Context) -> Result<(), Error> {
         let container = Container::new(&self.site, lxd);
-        let access = match kept(cx).await? {
-            Some(access) => access,
-            None => {
-                container.ensure(cx, self.deadline()).await?;
-                let key = maas_key(&self.site, cx).await?;
-                let access = container.bootstrap(&key, cx, self.deadline()).await?;
-                keep(&access, cx).await?;
-                access
-            }
-        };
+        container.ensure(cx, self.deadline()).await?;
+        let key = maas_key(&self.site, cx).await?;
+        let access = container.bootstrap(&key, cx, self.deadline()).await?;
+        keep(&access, cx).await?;
         cx.made("juju-controller", access.uuid.clone()).await?;
         cx.wait("the controller to answer", self.deadline(), async || {
             Ok(match log_in(&self.site, &access).await {
@@ -501,6 +488,7 @@ impl Step for Model {
             .await
             .attempt("list the models")?
         else {
+            super::vault::forget(cx).await?;
             return Ok(Undo::NothingToDo);
         };
         cx.intend(format!("destroy model {name}")).await?;
@@ -528,8 +516,12 @@ impl Step for Model {
             },
         )
         .await?;
-        Ok(Undo::removed(format!(
+        let mut removed = vec![format!(
             "the model {name} with its applications and machines"
-        )))
+        )];
+        if super::vault::forget(cx).await? {
+            removed.push("the keys and the root CA of its Vault".to_owned());
+        }
+        Ok(super::removed(removed))
     }
 }

@@ -194,6 +194,18 @@ impl Vault {
     }
 }
 
+/// Forgets the keys and the root CA of a Vault that is gone with its model: the next one has its own. Says whether there were any.
+pub(super) async fn forget(cx: &Context) -> Result<bool, Error> {
+    let mut there = false;
+    for name in [KEYS, &format!("{KEYS}.intent"), ROOT_CA] {
+        if cx.secrets().get(name).await?.is_some() {
+            there = true;
+            cx.secrets().remove(name).await?;
+        }
+    }
+    Ok(there)
+}
+
 /// Vault initialised, its keys in the secret store.
 pub struct Initialise(pub(super) Vault);
 

@@ -367,6 +367,9 @@ async fn start_systems(world: &Arc<World>, hardware: Hardware) -> Result<(), Str
     }
     let _ = world.dashboard.set(builder.start().await.map_err(text)?);
     let _ = world.wire.set(wire);
+    if load("cloud-blank")?.is_none() {
+        world.save("cloud-blank", &world.cloud());
+    }
 
     // The controller machine, and what was installed on it.
     let tap = tap!(world, "host", crate::testing::hooks);
@@ -466,6 +469,45 @@ impl World {
             book.booting.clear();
         });
         self.save("maas", &self.maas().snapshot());
+    }
+
+    /// The state of what the bundle brings.
+    fn cloud(&self) -> Value {
+        json!({
+            "vault": self.vault.get().map(vault::Fake::snapshot),
+            "keystone": self.keystone.get().map(keystone::Fake::snapshot),
+            "nova": self.nova.get().map(nova::Fake::snapshot),
+            "dashboard": self.dashboard.get().map(dashboard::Fake::snapshot),
+        })
+    }
+
+    /// What the bundle brought is gone with its units: the next ones begin with empty storage.
+    pub(super) fn forget_cloud(&self) {
+        if !self.vault().is_initialised() {
+            return;
+        }
+        let Ok(Some(mut blank)) = self.folder.load("cloud-blank") else {
+            return;
+        };
+        let mut take = |name: &str| blank[name].take();
+        let mut results = vec![
+            self.vault().restore(take("vault")),
+            self.keystone().restore(take("keystone")),
+        ];
+        results.extend(self.nova.get().map(|nova| nova.restore(take("nova"))));
+        results.extend(
+            self.dashboard
+                .get()
+                .map(|dashboard| dashboard.restore(take("dashboard"))),
+        );
+        for error in results.into_iter().filter_map(Result::err) {
+            tracing::error!(%error, "the lab's cloud could not be forgotten");
+        }
+        if let Value::Object(parts) = self.cloud() {
+            for (name, state) in &parts {
+                self.save(name, state);
+            }
+        }
     }
 
     pub(super) fn set_juju(&self, juju: Option<(FakeController, String)>) {

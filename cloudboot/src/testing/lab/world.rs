@@ -262,6 +262,8 @@ impl World {
         if let Some(juju) = self.juju() {
             juju.advance().await;
             self.services(&juju);
+        } else {
+            self.forget_cloud();
         }
     }
 
@@ -347,7 +349,11 @@ impl World {
     fn services(&self, juju: &FakeController) {
         let state = juju.snapshot();
         let vault = self.vault();
-        for ip in units_of(&state, "vault") {
+        let units = units_of(&state, "vault");
+        if units.is_empty() {
+            self.forget_cloud();
+        }
+        for ip in units {
             self.wire().route(&format!("{ip}:8200"), vault.addr());
             let seen = juju.vault();
             let is = match (vault.is_initialised(), vault.is_sealed()) {
