@@ -261,15 +261,6 @@ impl Container {
             .attempt(attempted)
     }
 
-    /// Whether the container is there, and ours.
-    pub(super) async fn is_left(&self, cx: &Context) -> Result<bool, Error> {
-        match self.lxd.instances().get(&self.name()).await {
-            Ok(found) => Ok(found.config.get(MARK) == Some(&cx.owner_mark())),
-            Err(error) if error.is_not_found() => Ok(false),
-            Err(error) => Err(error).attempt("look for the bootstrap container"),
-        }
-    }
-
     /// Deletes the container, if it is there and ours.
     pub(super) async fn delete(&self, cx: &Context) -> Result<bool, Error> {
         let name = self.name();

@@ -1,0 +1,91 @@
+//! Taking back: all of it, a part, and building again.
+
+use cloudboot::engine::{Report, StepResult, TeardownOptions, Undo};
+use cloudboot::testing::Lab;
+use insta::assert_snapshot;
+
+use crate::kit::{builder, engine, folder, redact, run, told};
+
+/// What was taken back and what was kept, a line a step.
+fn undone(lab: &Lab, report: &Report) -> String {
+    let mut lines: Vec<String> = report
+        .steps
+        .iter()
+        .filter_map(|step| match &step.result {
+            StepResult::Undone { undo } if *undo != Undo::NothingToDo => {
+                Some(redact(lab, &format!("{}: {undo:?}\n", step.id)))
+            }
+            _ => None,
+        })
+        .collect();
+    lines.sort();
+    lines.concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_and_then_again() {
+    let folder = folder();
+    let lab = builder(&folder).start().await.unwrap();
+    let report = run(&lab, "").await;
+    assert!(report.outcome.is_done(), "{}", told(&lab, &report));
+    let stood = lab.end_state();
+    let engine = engine(&lab, "").await;
+    let report = engine.teardown(TeardownOptions::default()).await.unwrap();
+    assert!(report.outcome.is_done(), "{}", told(&lab, &report));
+    assert_snapshot!(undone(&lab, &report));
+    assert!(lab.host().snaps.get("maas").await.unwrap().is_none());
+    let report = run(&lab, "").await;
+    assert!(report.outcome.is_done(), "{}", told(&lab, &report));
+    assert_eq!(lab.end_state(), stood);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_but_the_database() {
+    let folder = folder();
+    let lab = builder(&folder).start().await.unwrap();
+    let report = run(&lab, "").await;
+    assert!(report.outcome.is_done(), "{}", told(&lab, &report));
+    let engine = engine(&lab, "").await;
+    let report = engine
+        .teardown(TeardownOptions {
+            keep: vec!["maas.database".into()],
+            ..TeardownOptions::default()
+        })
+        .await
+        .unwrap();
+    assert!(report.outcome.is_done(), "{}", told(&lab, &report));
+    let lines = undone(&lab, &report);
+    for kept in [
+        "maas.database: Kept",
+        "host.postgresql: Kept",
+        "host.maas: Removed",
+    ] {
+        assert!(lines.contains(kept), "{lines}");
+    }
+    // The database alone, afterwards.
+    let report = engine
+        .teardown(TeardownOptions {
+            only: vec!["maas.database".into()],
+            ..TeardownOptions::default()
+        })
+        .await
+        .unwrap();
+    assert_snapshot!(undone(&lab, &report));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_alone_while_maas_runs() {
+    let folder = folder();
+    let lab = builder(&folder).start().await.unwrap();
+    let report = crate::kit::until(&lab, "", "maas.network").await;
+    assert!(report.outcome.is_done(), "{}", told(&lab, &report));
+    let engine = engine(&lab, "").await;
+    let report = engine
+        .teardown(TeardownOptions {
+            only: vec!["maas.database".into()],
+            ..TeardownOptions::default()
+        })
+        .await
+        .unwrap();
+    assert_snapshot!(format!("{}{}", told(&lab, &report), undone(&lab, &report)));
+}
