@@ -37,7 +37,7 @@ async fn wrong_bmc_password() {
 async fn too_few_bmcs() {
     let folder = folder();
     let lab = builder(&folder).nodes(1).start().await.unwrap();
-    let overlay = "{maas: {nodes_amount: 2}, deadlines: {metal.bmcs: {stall: 60s, total: 120s}}}";
+    let overlay = "{maas: {nodes_amount: 2}, deadlines: {metal.bmcs: {stall: 60s, total: 7200s}}}";
     let report = until(&lab, overlay, "metal.bmcs").await;
     assert_snapshot!(told(&lab, &report));
 }

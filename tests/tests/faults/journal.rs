@@ -264,7 +264,7 @@ async fn the_lease_lost_in_the_middle() {
     });
     let lab = builder(&folder).on_call(steal).start().await.unwrap();
     let engine = prepare(&lab, "").await.store(store).build().unwrap();
-    let report = engine.run_until("metal.commissioned").await.unwrap();
+    let report = engine.run_until("maas.network").await.unwrap();
     assert_eq!(report.outcome, Outcome::LeaseLost);
     assert_snapshot!(told(&lab, &report));
     assert!(

@@ -141,7 +141,7 @@ async fn an_import_that_stalls() {
     let folder = folder();
     let lab = builder(&folder).start().await.unwrap();
     lab.maas().fail_next_import(true);
-    let overlay = "deadlines: {maas.image-ready: {stall: 60s, total: 600s}}";
+    let overlay = "deadlines: {maas.image-ready: {stall: 60s, total: 7200s}}";
     let report = until(&lab, overlay, "maas.image-ready").await;
     assert_snapshot!(told(&lab, &report));
 }
@@ -160,7 +160,7 @@ async fn an_import_that_always_fails() {
     let folder = folder();
     let lab = builder(&folder).start().await.unwrap();
     let breaking = every_tick(&lab, |lab| lab.maas().fail_next_import(false));
-    let overlay = "deadlines: {maas.image-ready: {stall: 60s, total: 600s}}";
+    let overlay = "deadlines: {maas.image-ready: {stall: 60s, total: 7200s}}";
     let report = tokio::select! {
         report = until(&lab, overlay, "maas.image-ready") => report,
         () = breaking => unreachable!(),
@@ -251,7 +251,7 @@ async fn a_wrong_trust_password() {
     let folder = folder();
     let lab = builder(&folder).start().await.unwrap();
     let overlay = "{lxd: {init_file: {config: {core.trust_password: another}}}, \
-                    deadlines: {maas.vm-host: {stall: 60s, total: 600s}}}";
+                    deadlines: {maas.vm-host: {stall: 60s, total: 7200s}}}";
     let report = until(&lab, overlay, "maas.vm-host").await;
     assert_snapshot!(told(&lab, &report));
 }
@@ -263,7 +263,7 @@ async fn a_rack_that_is_cut_off() {
     let report = until(&lab, "", "maas.images").await;
     assert!(report.outcome.is_done(), "{}", told(&lab, &report));
     lab.maas().set_rack_connected(false);
-    let overlay = "deadlines: {maas.image-ready: {stall: 60s, total: 600s}}";
+    let overlay = "deadlines: {maas.image-ready: {stall: 60s, total: 7200s}}";
     let report = until(&lab, overlay, "maas.image-ready").await;
     assert_snapshot!(told(&lab, &report));
 }
