@@ -267,3 +267,18 @@ async fn a_rack_that_is_cut_off() {
     let report = until(&lab, overlay, "maas.image-ready").await;
     assert_snapshot!(told(&lab, &report));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxys_page_in_place_of_the_region() {
+    let folder = folder();
+    let lab = builder(&folder).start().await.unwrap();
+    let page = Fault::Answer(
+        200,
+        vec![("Content-Type".to_owned(), "text/html".to_owned())],
+        "<html><body><h1>Please log in to the proxy</h1></body></html>".to_owned(),
+    );
+    lab.faults()
+        .next("maas GET /MAAS/api/2.0/version/", 100_000, page);
+    let report = until(&lab, "", "maas.http").await;
+    assert_snapshot!(told(&lab, &report));
+}
