@@ -3,6 +3,8 @@
 //! `tests/peers/start` starts every real system that the tests are held to and writes where they are into a file of environment
 //! variables; [`peer`] finds them there. See `tests/README.md`.
 
+pub mod mission;
+
 /// A real system that a test may be held to.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]

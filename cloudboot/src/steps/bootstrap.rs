@@ -84,6 +84,10 @@ impl Container {
         let (cloud, name) = (quoted(&juju.cloud.name), quoted(&juju.bootstrap.name));
         let constraints = quoted(&format!("tags={}", juju.bootstrap.tags.join(",")));
         let series = quoted(&juju.bootstrap.series);
+        let way_out: String = super::controller::way_out(&self.site)
+            .iter()
+            .map(|(key, value)| format!(" --model-default {}", quoted(&format!("{key}={value}"))))
+            .collect();
         format!(
             "#!/bin/sh\n\
              # Runs once; the exit status appears whole or not at all.\n\
@@ -92,7 +96,7 @@ impl Container {
              {{\n\
              juju add-cloud --client {cloud} clouds.yaml &&\n\
              juju add-credential --client -f credentials.yaml {cloud} &&\n\
-             juju bootstrap --bootstrap-series={series} --bootstrap-constraints {constraints} {cloud} {name}\n\
+             juju bootstrap --bootstrap-series={series} --bootstrap-constraints {constraints}{way_out} {cloud} {name}\n\
              }} >log 2>&1 </dev/null\n\
              echo $? >exit.new && mv exit.new exit\n"
         )
@@ -103,7 +107,24 @@ impl Container {
         let path = format!(
             "[Path]\nPathExists={FOLDER}/go\nUnit=cloudboot-bootstrap.service\n\n[Install]\nWantedBy=multi-user.target\n"
         );
-        CloudInit::default()
+        let mut cloud_init = CloudInit::default();
+        let proxy = &self.site.config.proxy;
+        for (key, url) in [("proxy.http", &proxy.http), ("proxy.https", &proxy.https)] {
+            if let Some(url) = url {
+                // cloud-init runs its snap commands in order: the proxy comes before the snap.
+                let command = [
+                    "set".to_owned(),
+                    "system".to_owned(),
+                    format!("{key}={url}"),
+                ];
+                cloud_init
+                    .snap
+                    .get_or_insert_default()
+                    .commands
+                    .push(command.into());
+            }
+        }
+        cloud_init
             .write_file(WriteFile::new(self.file("run"), self.script(), 0o700))
             .write_file(WriteFile::new(
                 "/etc/systemd/system/cloudboot-bootstrap.service",
@@ -259,6 +280,15 @@ impl Container {
         store
             .controller(Some(&self.site.config.juju.bootstrap.name))
             .attempt(attempted)
+    }
+
+    /// Whether the container is there, and ours.
+    pub(super) async fn is_left(&self, cx: &Context) -> Result<bool, Error> {
+        match self.lxd.instances().get(&self.name()).await {
+            Ok(found) => Ok(found.config.get(MARK) == Some(&cx.owner_mark())),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error).attempt("look for the bootstrap container"),
+        }
     }
 
     /// Deletes the container, if it is there and ours.

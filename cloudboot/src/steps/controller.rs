@@ -5,6 +5,7 @@
 //! A controller is adopted where the configuration names one. Else Juju 3.x is bootstrapped by a throwaway container
 //! on the controller host (see [`bootstrap`](super::bootstrap)).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,6 +108,42 @@ async fn log_in(site: &Site, access: &ControllerAccess) -> Result<Juju, juju_cli
     access
         .connect(site.proxy().cloned(), Options::default())
         .await
+}
+
+/// The proxies and mirrors of the configuration, as keys of a Juju model.
+pub(super) fn way_out(site: &Site) -> BTreeMap<String, String> {
+    let (proxy, mirrors) = (&site.config.proxy, &site.config.mirrors);
+    let mut settings = BTreeMap::new();
+    let mut set = |key: &str, url: &Option<url::Url>| {
+        if let Some(url) = url {
+            settings.insert(key.to_owned(), url.to_string());
+        }
+    };
+    for (key, url) in [
+        ("juju-http-proxy", &proxy.http),
+        ("juju-https-proxy", &proxy.https),
+        ("apt-http-proxy", &proxy.http),
+    ] {
+        set(key, url);
+    }
+    for (key, url) in [
+        ("snap-http-proxy", &proxy.http),
+        ("snap-https-proxy", &proxy.https),
+        ("snap-store-proxy-url", &mirrors.snap),
+    ] {
+        set(key, url);
+    }
+    for (key, url) in [
+        ("apt-mirror", &mirrors.apt),
+        ("agent-metadata-url", &mirrors.juju_agents),
+        ("charmhub-url", &mirrors.charm_store),
+    ] {
+        set(key, url);
+    }
+    if !proxy.no_proxy.is_empty() {
+        settings.insert("juju-no-proxy".to_owned(), proxy.no_proxy.join(","));
+    }
+    settings
 }
 
 /// The key with which Juju talks to MAAS: the configuration's, else ours.
@@ -225,7 +262,7 @@ impl Step for Controller {
 
     async fn observe(
         &self,
-        (_, _, machine, (), ()): &Self::Needs,
+        (_, lxd, machine, (), ()): &Self::Needs,
         cx: &Context,
     ) -> Result<Observation<Juju>, Error> {
         let name = &self.site.config.juju.bootstrap.name;
@@ -245,6 +282,13 @@ impl Step for Controller {
                 "we hold no access to a controller {name}"
             )));
         };
+        // It holds the administrator's password and MAAS's key: a run that was killed before it deleted it has not ended.
+        let delegated = matches!(way(&self.site), Way::Delegated);
+        if delegated && Container::new(&self.site, lxd).is_left(cx).await? {
+            return Ok(Observation::absent(
+                "the controller is there, and so is still the container that bootstrapped it",
+            ));
+        }
         match log_in(&self.site, &access).await {
             Ok(client) => Ok(Observation::Satisfied(client)),
             Err(error) if error.is_unauthorized() => Ok(Observation::needs_operator(format!(
@@ -258,10 +302,16 @@ impl Step for Controller {
 
     async fn apply(&self, (_, lxd, _, (), ()): &Self::Needs, cx: &Context) -> Result<(), Error> {
         let container = Container::new(&self.site, lxd);
-        container.ensure(cx, self.deadline()).await?;
-        let key = maas_key(&self.site, cx).await?;
-        let access = container.bootstrap(&key, cx, self.deadline()).await?;
-        keep(&access, cx).await?;
+        let access = match kept(cx).await? {
+            Some(access) => access,
+            None => {
+                container.ensure(cx, self.deadline()).await?;
+                let key = maas_key(&self.site, cx).await?;
+                let access = container.bootstrap(&key, cx, self.deadline()).await?;
+                keep(&access, cx).await?;
+                access
+            }
+        };
         cx.made("juju-controller", access.uuid.clone()).await?;
         cx.wait("the controller to answer", self.deadline(), async || {
             Ok(match log_in(&self.site, &access).await {
@@ -343,27 +393,16 @@ pub struct Model {
 impl Model {
     /// The model's configuration: the file's, and the space that unbound endpoints go to. Without one they go to
     /// `alpha`, which has no subnet on MAAS, and machines fail.
-    fn settings(
-        &self,
-        network: &MachineNetwork,
-    ) -> std::collections::BTreeMap<String, serde_json::Value> {
-        let mut settings = self.site.config.juju.model.config.clone();
+    fn settings(&self, network: &MachineNetwork) -> BTreeMap<String, serde_json::Value> {
+        let mut settings = way_out(&self.site);
         if !network.space.is_empty() && network.space != "undefined" {
-            settings
-                .entry("default-space".to_owned())
-                .or_insert_with(|| network.space.clone().into());
+            settings.insert("default-space".to_owned(), network.space.clone());
         }
-        let proxy = &self.site.config.proxy;
-        if let Some(http) = &proxy.http {
-            settings
-                .entry("juju-http-proxy".to_owned())
-                .or_insert_with(|| http.as_str().into());
-        }
-        if let Some(https) = &proxy.https {
-            settings
-                .entry("juju-https-proxy".to_owned())
-                .or_insert_with(|| https.as_str().into());
-        }
+        let mut settings: BTreeMap<String, serde_json::Value> = settings
+            .into_iter()
+            .map(|(key, value)| (key, value.into()))
+            .collect();
+        settings.extend(self.site.config.juju.model.config.clone());
         settings
     }
 
@@ -488,7 +527,7 @@ impl Step for Model {
             .await
             .attempt("list the models")?
         else {
-            super::vault::forget(cx).await?;
+            super::vault::retire(cx).await?;
             return Ok(Undo::NothingToDo);
         };
         cx.intend(format!("destroy model {name}")).await?;
@@ -516,12 +555,10 @@ impl Step for Model {
             },
         )
         .await?;
-        let mut removed = vec![format!(
+        // Its Vault and Keystone are gone with it. Keys that opened something once are put aside, not destroyed.
+        super::vault::retire(cx).await?;
+        Ok(Undo::removed(format!(
             "the model {name} with its applications and machines"
-        )];
-        if super::vault::forget(cx).await? {
-            removed.push("the keys and the root CA of its Vault".to_owned());
-        }
-        Ok(super::removed(removed))
+        )))
     }
 }

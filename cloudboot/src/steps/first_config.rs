@@ -15,23 +15,30 @@ use super::{Attempt as _, Site, create, created};
 use crate::engine::{Context, Deadline, Error, Observation, Polled, Step, StepId, Undo};
 use crate::host::keys;
 
-/// The name servers that the region forwards to.
+/// The name servers that the region forwards to, and the proxy that it goes out through.
 pub struct Dns {
     pub(super) site: Arc<Site>,
 }
 
-const UPSTREAM_DNS: &str = "upstream_dns";
-
 impl Dns {
-    fn wanted(&self) -> String {
-        self.site
-            .config
-            .maas
-            .dns
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(" ")
+    /// The region's settings by name, as MAAS reads them.
+    fn wanted(&self) -> Vec<(&'static str, String)> {
+        let config = &self.site.config;
+        let servers: Vec<String> = config.maas.dns.iter().map(ToString::to_string).collect();
+        let mut wanted = vec![("upstream_dns", servers.join(" "))];
+        if let Some(proxy) = &config.proxy.http {
+            wanted.push(("http_proxy", proxy.to_string()));
+        }
+        wanted
+    }
+
+    async fn read(&self, maas: &Client, name: &str) -> Result<String, Error> {
+        let found = maas
+            .config()
+            .get_text(name)
+            .await
+            .attempt(&format!("read {name}"))?;
+        Ok(found.unwrap_or_default())
     }
 }
 
@@ -45,55 +52,63 @@ impl Step for Dns {
     }
 
     fn about(&self) -> String {
-        format!("forward names to {}", self.wanted())
+        let set: Vec<String> = self
+            .wanted()
+            .into_iter()
+            .map(|(name, value)| format!("{name} to {value}"))
+            .collect();
+        format!("set {}", set.join(" and "))
     }
 
     async fn observe(&self, (maas,): &(Client,), _: &Context) -> Result<Observation<()>, Error> {
-        let found = maas
-            .config()
-            .get_text(UPSTREAM_DNS)
-            .await
-            .attempt("read upstream_dns")?
-            .unwrap_or_default();
-        let wanted = self.wanted();
-        Ok(if found == wanted {
+        let mut differs = Vec::new();
+        for (name, wanted) in self.wanted() {
+            let found = self.read(maas, name).await?;
+            if found != wanted {
+                differs.push(format!(
+                    "{name} is {}, not {wanted}",
+                    if found.is_empty() { "not set" } else { &found }
+                ));
+            }
+        }
+        Ok(if differs.is_empty() {
             Observation::Satisfied(())
-        } else if found.is_empty() {
-            Observation::absent("the region forwards to no name server")
         } else {
-            Observation::drifted([format!("the region forwards to {found}, not to {wanted}")])
+            Observation::drifted(differs)
         })
     }
 
     async fn apply(&self, (maas,): &(Client,), cx: &Context) -> Result<(), Error> {
-        let before = maas
-            .config()
-            .get_text(UPSTREAM_DNS)
-            .await
-            .attempt("read upstream_dns")?
-            .unwrap_or_default();
-        cx.intend(format!("set upstream_dns to {}", self.wanted()))
-            .await?;
-        if cx.things_made(cx.step().clone()).is_empty() {
-            cx.made("upstream_dns instead of", before).await?;
+        let known = cx.things_made(cx.step().clone());
+        for (name, wanted) in self.wanted() {
+            let before = self.read(maas, name).await?;
+            if before == wanted {
+                continue;
+            }
+            cx.intend(format!("set {name} to {wanted}")).await?;
+            // What was there before anything of ours is what teardown gives back.
+            if !known.iter().any(|made| made.what == name) {
+                cx.made(name, before).await?;
+            }
+            maas.config()
+                .set(name, wanted)
+                .await
+                .attempt(&format!("set {name}"))?;
         }
-        maas.config()
-            .set(UPSTREAM_DNS, self.wanted())
-            .await
-            .attempt("set upstream_dns")
+        Ok(())
     }
 
     async fn undo(&self, (maas,): &(Client,), cx: &Context) -> Result<Undo, Error> {
-        let made = cx.things_made(cx.step().clone());
-        let Some(before) = made.first() else {
-            return Ok(Undo::NothingToDo);
-        };
-        cx.intend("restore upstream_dns").await?;
-        maas.config()
-            .set(UPSTREAM_DNS, before.id.clone())
-            .await
-            .attempt("restore upstream_dns")?;
-        Ok(Undo::removed("our name servers"))
+        let mut removed = Vec::new();
+        for made in cx.things_made(cx.step().clone()) {
+            cx.intend(format!("restore {}", made.what)).await?;
+            maas.config()
+                .set(&made.what, made.id.clone())
+                .await
+                .attempt(&format!("restore {}", made.what))?;
+            removed.push(format!("our {}", made.what));
+        }
+        Ok(super::removed(removed))
     }
 }
 

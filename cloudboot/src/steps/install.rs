@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use super::{Attempt as _, Site, create, created};
 use crate::config::Channel;
 use crate::engine::{Context, Deadline, Error, Observation, Polled, Resource, Step, StepId, Undo};
+use crate::host::snaps::ChangeId;
 
 /// A snap that follows a channel.
 pub struct InstallSnap {
@@ -17,6 +18,57 @@ pub struct InstallSnap {
     pub(super) id: &'static str,
     pub(super) name: &'static str,
     pub(super) channel: Channel,
+}
+
+impl InstallSnap {
+    /// snapd's own way out, where the configuration has a proxy.
+    async fn set_proxy(&self, cx: &Context) -> Result<(), Error> {
+        let proxy = &self.site.config.proxy;
+        let mut values = serde_json::Map::new();
+        for (key, url) in [("proxy.http", &proxy.http), ("proxy.https", &proxy.https)] {
+            if let Some(url) = url {
+                values.insert(key.to_owned(), url.as_str().into());
+            }
+        }
+        if values.is_empty() {
+            return Ok(());
+        }
+        cx.intend("set snapd's proxy").await?;
+        let attempted = "set snapd's proxy";
+        let change = self
+            .site
+            .host
+            .snaps
+            .configure("system", &values)
+            .await
+            .attempt(attempted)?;
+        self.follow(&change, "snapd to take its proxy", attempted, cx)
+            .await
+    }
+
+    async fn follow(
+        &self,
+        change: &ChangeId,
+        what: &str,
+        attempted: &str,
+        cx: &Context,
+    ) -> Result<(), Error> {
+        cx.wait(what, self.deadline(), async || {
+            let change = self
+                .site
+                .host
+                .snaps
+                .change(change)
+                .await
+                .attempt("ask snapd for its change")?;
+            match change.outcome() {
+                Ok(true) => Ok(Polled::Done(())),
+                Ok(false) => Ok(Polled::pending(change.progress().to_string())),
+                Err(error) => Err(error).attempt(attempted),
+            }
+        })
+        .await
+    }
 }
 
 #[async_trait]
@@ -84,6 +136,7 @@ impl Step for InstallSnap {
     async fn apply(&self, _: &(), cx: &Context) -> Result<(), Error> {
         let snaps = &self.site.host.snaps;
         let channel = self.channel.to_string();
+        self.set_proxy(cx).await?;
         // A change that a killed run began is followed to its end, not begun anew.
         let under_way = snaps
             .changes_in_progress(self.name)
@@ -112,20 +165,12 @@ impl Step for InstallSnap {
                     .attempt(&format!("install the snap {}", self.name))?
             }
         };
-        cx.wait(
-            format!("snapd to finish with {}", self.name),
-            self.deadline(),
-            async || {
-                let change = snaps
-                    .change(&change)
-                    .await
-                    .attempt("ask snapd for its change")?;
-                match change.outcome() {
-                    Ok(true) => Ok(Polled::Done(())),
-                    Ok(false) => Ok(Polled::pending(change.progress().to_string())),
-                    Err(error) => Err(error).attempt(&format!("install the snap {}", self.name)),
-                }
-            },
+        let attempted = format!("install the snap {}", self.name);
+        self.follow(
+            &change,
+            &format!("snapd to finish with {}", self.name),
+            &attempted,
+            cx,
         )
         .await
     }
@@ -151,20 +196,12 @@ impl Step for InstallSnap {
             .remove(self.name, true)
             .await
             .attempt(&format!("remove the snap {}", self.name))?;
-        cx.wait(
-            format!("snapd to remove {}", self.name),
-            self.deadline(),
-            async || {
-                let change = snaps
-                    .change(&change)
-                    .await
-                    .attempt("ask snapd for its change")?;
-                match change.outcome() {
-                    Ok(true) => Ok(Polled::Done(())),
-                    Ok(false) => Ok(Polled::pending(change.progress().to_string())),
-                    Err(error) => Err(error).attempt(&format!("remove the snap {}", self.name)),
-                }
-            },
+        let attempted = format!("remove the snap {}", self.name);
+        self.follow(
+            &change,
+            &format!("snapd to remove {}", self.name),
+            &attempted,
+            cx,
         )
         .await?;
         Ok(Undo::removed(format!(

@@ -43,7 +43,9 @@ impl Enlist {
         if machine.hostname != racked.name {
             missing.push(format!(
                 "{} is called {}, not {}",
-                racked.bmc, machine.hostname, racked.name
+                racked.address(),
+                machine.hostname,
+                racked.name
             ));
         }
         missing.extend(
@@ -87,7 +89,7 @@ impl Step for Enlist {
         let mut missing = Vec::new();
         for one in racked {
             match one.find(&known) {
-                None => missing.push(format!("{} ({}) has not appeared", one.name, one.bmc)),
+                None => missing.push(format!("{} ({}) has not appeared", one.name, one.address())),
                 Some(machine) => {
                     missing.extend(self.differences(one, machine));
                     nodes.push(Node {
@@ -155,11 +157,15 @@ impl Step for Enlist {
             // A machine whose BMC MAAS could not configure by itself.
             if machine.power_type.is_empty() || machine.power_type == "manual" {
                 let parameters = PowerParameters::new()
-                    .set("power_address", one.bmc.ip().to_string())
-                    .set("power_user", one.user.clone())
-                    .set("power_pass", one.password.expose())
+                    .set("power_address", one.address().ip().to_string())
+                    .set("power_user", one.bmc.user.clone())
+                    .set("power_pass", one.bmc.password.expose())
                     .set("power_driver", "LAN_2_0");
                 update = update.power_type("ipmi").power_parameters(parameters);
+                change = true;
+            }
+            if machine.architecture.is_empty() {
+                update = update.architecture(one.arch.clone());
                 change = true;
             }
             if change {

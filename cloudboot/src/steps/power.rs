@@ -15,24 +15,19 @@ use maas_client::{Client, Machine, MachineFilter};
 
 use super::first_config::MachineNetwork;
 use super::{Attempt as _, Site};
-use crate::config::{Ipmi, Secret};
+use crate::config::Ipmi;
 use crate::engine::{Context, Deadline, Error, Observation, Polled, Resource, Step, StepId};
 
 /// A racked machine, as its BMC.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Racked {
     /// The machine's name.
     pub name: String,
-    /// The BMC.
-    pub bmc: SocketAddr,
-    /// The BMC's user.
-    pub user: String,
-    /// The BMC's password.
-    pub password: Secret,
+    /// The BMC, and how it is logged in to.
+    pub bmc: crate::config::Bmc,
     /// The NIC that boots, where the configuration says it.
     pub boot_mac: Option<String>,
-    /// Whether it boots by UEFI.
-    pub uefi: bool,
     /// Tags besides the compute nodes' own.
     pub tags: Vec<String>,
     /// The architecture, in MAAS's words.
@@ -40,11 +35,33 @@ pub struct Racked {
 }
 
 impl Racked {
+    /// The BMC's address.
+    pub fn address(&self) -> SocketAddr {
+        self.bmc.address
+    }
+
+    pub(super) fn client(&self) -> ipmi_lan::Client {
+        let suites = self
+            .bmc
+            .suites
+            .iter()
+            .filter_map(|number| ipmi_lan::CipherSuite::new(*number));
+        ipmi_lan::Client::builder().suites(suites).build()
+    }
+
     pub(super) fn bmc(&self, client: &ipmi_lan::Client, site: &Site) -> Bmc {
-        client.bmc(
-            site.config.reach.forwarded(self.bmc),
-            Credentials::new(self.user.clone(), self.password.value().clone()),
-        )
+        let privilege = match self.bmc.privilege {
+            crate::config::Privilege::User => ipmi_lan::Privilege::User,
+            crate::config::Privilege::Operator => ipmi_lan::Privilege::Operator,
+            crate::config::Privilege::Administrator => ipmi_lan::Privilege::Administrator,
+        };
+        let mut credentials =
+            Credentials::new(self.bmc.user.clone(), self.bmc.password.value().clone())
+                .privilege(privilege);
+        if let Some(kg) = &self.bmc.kg {
+            credentials = credentials.kg(kg.expose().as_bytes().to_vec().into());
+        }
+        client.bmc(site.config.reach.forwarded(self.bmc.address), credentials)
     }
 
     /// The machine in MAAS that is this one: by the NIC that boots, else by the BMC's address.
@@ -56,7 +73,7 @@ impl Racked {
             .iter()
             .find(|(machine, power_address)| match &self.boot_mac {
                 Some(mac) => machine.has_mac(mac),
-                None => *power_address == Some(self.bmc.ip()),
+                None => *power_address == Some(self.bmc.address.ip()),
             })
             .map(|(machine, _)| machine)
     }
@@ -108,11 +125,8 @@ impl FindBmcs {
     fn configured(&self) -> Vec<Racked> {
         let machine = |machine: &crate::config::Machine| Racked {
             name: machine.name.clone(),
-            bmc: machine.bmc.address,
-            user: machine.bmc.user.clone(),
-            password: machine.bmc.password.clone(),
+            bmc: machine.bmc.clone(),
             boot_mac: machine.boot_mac.clone(),
-            uefi: machine.bmc.uefi,
             tags: machine.tags.clone(),
             arch: machine.arch.clone(),
         };
@@ -177,13 +191,18 @@ impl FindBmcs {
                 "the configuration has no ipmi.user and ipmi.password",
             ));
         };
-        let racked = |(number, bmc): (usize, &SocketAddr)| Racked {
+        let racked = |(number, address): (usize, &SocketAddr)| Racked {
             name: format!("{}{number}", self.site.config.compute.hostname),
-            bmc: *bmc,
-            user: user.clone(),
-            password: password.clone(),
+            bmc: crate::config::Bmc {
+                address: *address,
+                user: user.clone(),
+                password: password.clone(),
+                kg: ipmi.kg.clone(),
+                suites: ipmi.suites.clone(),
+                privilege: ipmi.privilege,
+                uefi: ipmi.uefi,
+            },
             boot_mac: None,
-            uefi: ipmi.uefi,
             tags: Vec::new(),
             arch: "amd64/generic".to_owned(),
         };
@@ -325,18 +344,18 @@ pub(super) async fn boot_from_network(
     cx: &Context,
     deadline: Deadline,
 ) -> Result<(), Error> {
-    let client = ipmi_lan::Client::builder().build();
+    let client = machine.client();
     let bmc = machine.bmc(&client, site);
-    let boot = BootOverride::next(BootDevice::Pxe).uefi(machine.uefi);
-    cx.intend(format!("boot {} from the network", machine.bmc))
-        .await?;
+    let at = machine.address();
+    let boot = BootOverride::next(BootDevice::Pxe).uefi(machine.bmc.uefi);
+    cx.intend(format!("boot {} from the network", at)).await?;
     bmc.set_boot(boot)
         .await
-        .attempt(&format!("set the next boot of {} to PXE", machine.bmc))?;
+        .attempt(&format!("set the next boot of {} to PXE", at))?;
     let control = match bmc
         .power_state()
         .await
-        .attempt(&format!("read the power state of {}", machine.bmc))?
+        .attempt(&format!("read the power state of {}", at))?
     {
         PowerState::On => ipmi_lan::command::chassis::ChassisControl::Reset,
         _ => ipmi_lan::command::chassis::ChassisControl::On,
@@ -345,16 +364,16 @@ pub(super) async fn boot_from_network(
         Ok(()) => {}
         // Whether it was heard shows in the power state.
         Err(error) if error.is_unclear() => {}
-        Err(error) => return Err(error).attempt(&format!("power {}", machine.bmc)),
+        Err(error) => return Err(error).attempt(&format!("power {}", at)),
     }
     let result = cx
-        .waiting(format!("{} to be on", machine.bmc), deadline)
+        .waiting(format!("{} to be on", at), deadline)
         .advice("look at the machine's BMC by hand")
         .poll(async || {
             match bmc
                 .power_state()
                 .await
-                .attempt(&format!("read the power state of {}", machine.bmc))?
+                .attempt(&format!("read the power state of {}", at))?
             {
                 PowerState::On => Ok(Polled::Done(())),
                 _ => Ok(Polled::pending("it is off")),
@@ -375,27 +394,25 @@ impl PowerOn {
     ) -> Result<Vec<Racked>, Error> {
         let known = machines_with_bmcs(maas).await?;
         let intents = cx.own_intents();
-        let client = ipmi_lan::Client::builder().build();
-        let mut dark = Vec::new();
-        for machine in racked
+        let unknown = racked
             .iter()
-            .filter(|machine| machine.find(&known).is_none())
-        {
+            .filter(|machine| machine.find(&known).is_none());
+        let looks = unknown.map(async |machine| {
+            let at = machine.address();
             let begun = intents
                 .iter()
-                .any(|intent| intent.what == format!("boot {} from the network", machine.bmc));
-            let on = machine
-                .bmc(&client, &self.site)
-                .power_state()
-                .await
-                .attempt(&format!("read the power state of {}", machine.bmc))?
-                == PowerState::On;
+                .any(|intent| intent.what == format!("boot {at} from the network"));
+            let client = machine.client();
+            let state = machine.bmc(&client, &self.site).power_state().await;
+            client.close().await;
+            let on = state.attempt(&format!("read the power state of {at}"))? == PowerState::On;
             // One that is on and that we have not booted runs something else.
-            if !(begun && on) {
-                dark.push(machine.clone());
-            }
+            Ok::<_, Error>((!(begun && on)).then(|| machine.clone()))
+        });
+        let mut dark = Vec::new();
+        for look in futures_util::future::join_all(looks).await {
+            dark.extend(look?);
         }
-        client.close().await;
         Ok(dark)
     }
 }
@@ -431,7 +448,10 @@ impl Step for PowerOn {
         cx: &Context,
     ) -> Result<Observation<()>, Error> {
         let dark = self.dark(maas, racked, cx).await?;
-        let names: Vec<String> = dark.iter().map(|machine| machine.bmc.to_string()).collect();
+        let names: Vec<String> = dark
+            .iter()
+            .map(|machine| machine.address().to_string())
+            .collect();
         Ok(if dark.is_empty() {
             Observation::Satisfied(())
         } else {

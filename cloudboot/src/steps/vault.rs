@@ -194,18 +194,6 @@ impl Vault {
     }
 }
 
-/// Forgets the keys and the root CA of a Vault that is gone with its model: the next one has its own. Says whether there were any.
-pub(super) async fn forget(cx: &Context) -> Result<bool, Error> {
-    let mut there = false;
-    for name in [KEYS, &format!("{KEYS}.intent"), ROOT_CA] {
-        if cx.secrets().get(name).await?.is_some() {
-            there = true;
-            cx.secrets().remove(name).await?;
-        }
-    }
-    Ok(there)
-}
-
 /// Vault initialised, its keys in the secret store.
 pub struct Initialise(pub(super) Vault);
 
@@ -251,30 +239,17 @@ impl Step for Initialise {
         let Some(first) = units.first() else {
             return Ok(Observation::absent("Vault has no unit with an address yet"));
         };
-        let status = match self.0.client(first)?.seal_status().await {
-            Ok(status) => status,
-            Err(error) => {
-                return Ok(Observation::absent(format!(
-                    "Vault does not answer yet: {error}"
-                )));
-            }
-        };
-        Ok(match (status.initialized, self.0.keys(cx).await?) {
-            (true, Some(_)) => Observation::Satisfied(units),
-            (false, None) => Observation::absent("Vault is not initialised"),
-            // What is wrong here, `initialise` says best; it changes nothing then.
-            _ => match keys::initialise(
-                &self.0.client(first)?,
-                cx.secrets().as_ref(),
-                KEYS,
-                self.shares(),
-            )
-            .await
-            {
-                Ok(_) => Observation::Satisfied(units),
-                Err(error) => Observation::needs_operator(error.to_string()),
+        let client = self.0.client(first)?;
+        Ok(
+            match keys::kept(&client, cx.secrets().as_ref(), KEYS).await {
+                Ok(Some(_)) => Observation::Satisfied(units),
+                Ok(None) => Observation::absent("Vault is not initialised"),
+                Err(error) if error.needs_operator() => {
+                    Observation::needs_operator(error.to_string())
+                }
+                Err(error) => Observation::absent(format!("Vault does not answer yet: {error}")),
             },
-        })
+        )
     }
 
     async fn apply(&self, (model, ()): &Self::Needs, cx: &Context) -> Result<(), Error> {
@@ -299,7 +274,7 @@ impl Step for Initialise {
         .await
         {
             Ok(_) => Ok(()),
-            Err(error) if error.kind() == crate::vault::ErrorKind::NeedsOperator => {
+            Err(error) if error.needs_operator() => {
                 Err(Error::needs_operator("initialise Vault", error.to_string()).because(error))
             }
             Err(error) => Err(error).attempt("initialise Vault"),
@@ -371,7 +346,7 @@ impl Step for Unseal {
             let client = self.0.client(unit)?;
             match keys::unseal(&client, &kept).await {
                 Ok(_) => {}
-                Err(error) if error.kind() == crate::vault::ErrorKind::NeedsOperator => {
+                Err(error) if error.needs_operator() => {
                     return Err(Error::needs_operator(attempted, error.to_string()).because(error));
                 }
                 Err(error) => return Err(error).attempt(&attempted),
@@ -568,4 +543,20 @@ impl Step for RootCa {
         };
         cx.secrets().put(ROOT_CA, &SecretString::from(ca)).await
     }
+}
+
+/// Puts aside the secrets of a Vault that is gone: the keys under another name, so that a new Vault is not taken for it.
+pub(super) async fn retire(cx: &Context) -> Result<(), Error> {
+    let secrets = cx.secrets();
+    if let Some(keys) = secrets.get(KEYS).await? {
+        secrets.put(&format!("{KEYS}.retired"), &keys).await?;
+    }
+    for name in [
+        KEYS.to_owned(),
+        format!("{KEYS}.intent"),
+        ROOT_CA.to_owned(),
+    ] {
+        secrets.remove(&name).await?;
+    }
+    Ok(())
 }

@@ -544,7 +544,10 @@ pub(crate) fn power_done(
     removals: &mut Vec<Removal>,
 ) {
     let Some(m) = s.machine_mut(id) else { return };
-    m.power = None;
+    // Another action that was ordered meanwhile is still to be done.
+    if m.power == Some(action) {
+        m.power = None;
+    }
     let state = match (&outcome, action) {
         (Err(_), _) => "error",
         (Ok(Power::Unknown), _) => "unknown",

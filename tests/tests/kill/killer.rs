@@ -35,6 +35,7 @@ pub(crate) const SAMPLE: &[(&str, &str)] = &[
         "after",
         "maas POST /MAAS/api/2.0/machines/{id}/?op=commission",
     ),
+    ("before", "lxd DELETE /1.0/instances/juju-bootstrap-lab"),
     ("after", "juju ModelManager.CreateModel"),
     ("after", "juju Application.Deploy"),
     ("before", "juju Application.AddRelation"),

@@ -244,26 +244,64 @@ impl World {
         Ok(ca.cert_pem.clone())
     }
 
-    /// Everything that follows from how things stand.
+    /// Everything that follows from how things stand. A system that does not come to an end is left for the next tick.
     pub(super) async fn tick(self: &Arc<Self>) {
-        missing(self.host.get()).advance().await;
-        self.maas().tick().await;
+        self.bounded("host", missing(self.host.get()).advance())
+            .await;
+        self.bounded("maas", self.maas().tick()).await;
         self.loaders();
         self.leases();
         self.netboot();
         let lxd = lock(&self.lxd).as_ref().map(|fake| fake.handle());
         if let Some(lxd) = lxd {
-            lxd.advance().await;
+            self.bounded("lxd", lxd.advance()).await;
             if let Some(address) = lxd.https_addr() {
                 self.wire().route("10.42.0.1:8443", address);
             }
-            self.inside(&lxd).await;
+            self.bounded("inside", self.inside(&lxd)).await;
         }
         if let Some(juju) = self.juju() {
-            juju.advance().await;
+            self.bounded("juju", juju.advance()).await;
             self.services(&juju);
         } else {
             self.forget_cloud();
+        }
+        self.bury();
+    }
+
+    async fn bounded(&self, system: &str, work: impl Future<Output = ()>) {
+        if tokio::time::timeout(std::time::Duration::from_secs(10), work)
+            .await
+            .is_err()
+        {
+            tracing::error!(
+                system,
+                "a system of the lab did not come to rest within 10 s"
+            );
+        }
+    }
+
+    /// What runs on a machine is gone with it: the controller, and what the cloud brought.
+    fn bury(&self) {
+        let address = lock(&self.juju)
+            .as_ref()
+            .map(|(_, address)| address.clone());
+        if let Some(address) = address {
+            let ip = address
+                .rsplit_once(':')
+                .map_or(address.as_str(), |(ip, _)| ip)
+                .to_owned();
+            if !self
+                .maas()
+                .machines()
+                .iter()
+                .any(|machine| machine.ip_addresses.contains(&ip))
+            {
+                *lock(&self.juju) = None;
+                self.folder.remove("juju");
+                self.wire().unroute(&address);
+                self.note(|book| book.instances.clear());
+            }
         }
     }
 
