@@ -85,11 +85,11 @@ impl Options {
                         Vec::new()
                     }
                 };
-                let mut options = TeardownOptions::default();
-                options.keep = database(self.keep_database);
-                options.only = database(self.only_database);
-                options.dry_run = self.plan;
-                Ask::Teardown(options)
+                Ask::Teardown(TeardownOptions {
+                    keep: database(self.keep_database),
+                    only: database(self.only_database),
+                    dry_run: self.plan,
+                })
             }
             Self { plan: true, .. } => Ask::Plan,
             Self {
