@@ -22,6 +22,10 @@ pub const PEERS: &[Peer] = &[
         variable: "CLOUDBOOT_OPENBAO_URL",
     },
     Peer {
+        name: "openbao-mission",
+        variable: "CLOUDBOOT_OPENBAO_MISSION_URL",
+    },
+    Peer {
         name: "openbao-tls",
         variable: "CLOUDBOOT_OPENBAO_TLS_URL",
     },

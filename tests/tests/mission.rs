@@ -1,7 +1,7 @@
 //! The whole mission on the lab.
 
 use cloudboot::engine::{Outcome, TeardownOptions};
-use cloudboot::testing::Lab;
+use cloudboot::testing::{Durations, Lab};
 use cloudboot_tests::mission::{engine, failures, run};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,5 +56,36 @@ async fn the_mission_ends_a_second_run_changes_nothing_and_teardown_takes_it_awa
         matches!(report.outcome, Outcome::Done { .. }),
         "{:#?}",
         failures(&report)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn vaults_steps_hold_on_a_real_vault() {
+    let Some(url) = cloudboot_tests::peer("openbao-mission") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let lab = Lab::builder(folder.path().join("lab"))
+        .speed(1000.0)
+        .durations(Durations::instant())
+        .vault_at(url.parse().unwrap())
+        .start()
+        .await
+        .unwrap();
+    let report = run(&lab).await;
+    assert!(
+        matches!(report.outcome, Outcome::Done { .. }),
+        "{:#?}",
+        failures(&report)
+    );
+    assert!(
+        !lab.vault().is_initialised(),
+        "the lab's own Vault was not in the way"
+    );
+    let again = run(&lab).await;
+    assert!(
+        matches!(again.outcome, Outcome::Done { changed: 0 }),
+        "{:#?}",
+        failures(&again)
     );
 }

@@ -3,7 +3,7 @@
 //! The thesis: `juju_install()`, `juju_config()`, `juju_bootstrap()`, `create_model()`.
 //!
 //! A controller is adopted where the configuration names one. Else Juju 3.x is bootstrapped by a throwaway container
-//! on the controller host (see [`bootstrap`](super::bootstrap)).
+//! on the controller host (`steps/bootstrap.rs`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

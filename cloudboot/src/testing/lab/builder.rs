@@ -15,6 +15,7 @@ use super::book::Book;
 use super::drivers::Drivers;
 use super::faults::Faults;
 use super::folder::Folder;
+use super::real_vault::RealVault;
 use super::world::{HostEvents, SeenCall, World, bmc_ip, node_name};
 use super::{BUNDLE, Durations, Lab, LabClock, LabError, Operator, THESIS, mirror};
 use crate::testing::hooks::{self, Hooks};
@@ -33,6 +34,7 @@ pub struct LabBuilder {
     durations: Durations,
     hardware: Hardware,
     seen: Option<SeenCall>,
+    vault: Option<url::Url>,
 }
 
 impl LabBuilder {
@@ -44,6 +46,7 @@ impl LabBuilder {
             durations: Durations::table1(),
             hardware: Hardware::default(),
             seen: None,
+            vault: None,
         }
     }
 
@@ -82,6 +85,13 @@ impl LabBuilder {
         self
     }
 
+    /// A real Vault on this machine in place of the lab's own.
+    #[must_use]
+    pub fn vault_at(mut self, url: url::Url) -> Self {
+        self.vault = Some(url);
+        self
+    }
+
     /// Opens the world.
     ///
     /// # Errors
@@ -114,6 +124,8 @@ impl LabBuilder {
                 ..Book::default()
             },
         };
+        let real_vault = self.vault.as_ref().map(RealVault::at).transpose();
+        let real_vault = real_vault.map_err(|error| LabError::new(attempted.clone(), error))?;
         let world = Arc::new(World {
             folder,
             host_root: root.join("host"),
@@ -129,6 +141,7 @@ impl LabBuilder {
             lxd: Mutex::default(),
             juju: Mutex::default(),
             vault: OnceLock::new(),
+            real_vault,
             keystone: OnceLock::new(),
             dashboard: OnceLock::new(),
             nova: OnceLock::new(),

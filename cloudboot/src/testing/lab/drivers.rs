@@ -307,8 +307,13 @@ impl Provider for Drivers {
         let key = format!("{} {}", start.model_uuid, start.machine_id);
         let user = world.admin().ok_or("the region has no administrator")?;
         let region = world.maas();
-        let id = match world.instance(&key) {
-            Some(id) => id,
+        // One that was allocated for it before the lab was closed, and not noted any more.
+        let known = world.instance(&key).or_else(|| world.orphan(&start));
+        let id = match known {
+            Some(id) => {
+                world.keep_instance(&key, &id);
+                id
+            }
             None => {
                 let wanted = &start.constraints;
                 let mut asked = maas::Constraints::new()
@@ -409,7 +414,7 @@ impl juju_client::testing::Actions for Drivers {
         let mut output = Map::new();
         match name {
             "authorize-charm" => {
-                if !world.vault().accepts(text(params, "token")) {
+                if !world.vault_accepts(text(params, "token")).await {
                     return Err("the token is not valid".to_owned());
                 }
                 world.authorise_vault();

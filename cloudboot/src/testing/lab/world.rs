@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use super::book::Book;
 use super::faults::Faults;
 use super::folder::Folder;
+use super::real_vault::RealVault;
 use super::{InventoryLine, LabClock, mirror};
 use crate::testing::hooks::{Phase, Verdict};
 use crate::testing::lab_host::{HostWorld, LabHostServer};
@@ -43,6 +44,8 @@ pub(super) struct World {
     pub(super) lxd: Mutex<Option<lxd_client::testing::Fake>>,
     pub(super) juju: Mutex<Option<(FakeController, String)>>,
     pub(super) vault: OnceLock<vault::Fake>,
+    /// In place of it.
+    pub(super) real_vault: Option<RealVault>,
     pub(super) keystone: OnceLock<keystone::Fake>,
     pub(super) dashboard: OnceLock<dashboard::Fake>,
     pub(super) nova: OnceLock<nova::Fake>,
@@ -182,6 +185,31 @@ impl World {
         self.note(|book| book.instances.insert(key.to_owned(), id.to_owned()));
     }
 
+    /// A machine that MAAS holds for a model, that fits, and that no machine of the model is known to be.
+    pub(super) fn orphan(&self, start: &juju_client::testing::StartInstance) -> Option<String> {
+        let taken = self.read(|book| book.instances.values().cloned().collect::<Vec<_>>());
+        let wanted = &start.constraints;
+        let fits = |machine: &maas_client::testing::MachineView| {
+            machine.agent_name == start.model_uuid
+                && !taken.contains(&machine.system_id)
+                && machine.cores >= wanted.cores.unwrap_or(0)
+                && machine.memory_mb >= wanted.mem.unwrap_or(0)
+                && wanted
+                    .wanted_tags()
+                    .iter()
+                    .all(|tag| machine.tags.iter().any(|has| has == tag))
+                && !wanted
+                    .unwanted_tags()
+                    .iter()
+                    .any(|tag| machine.tags.iter().any(|has| has == tag))
+        };
+        self.maas()
+            .machines()
+            .into_iter()
+            .find(fits)
+            .map(|machine| machine.system_id)
+    }
+
     pub(super) fn forget_instance(&self, id: &str) {
         self.note(|book| book.instances.retain(|_, known| known != id));
     }
@@ -222,6 +250,35 @@ impl World {
         self.note(|book| book.booting.insert(mac, event.index));
     }
 
+    /// Whether Vault knows a token.
+    pub(super) async fn vault_accepts(&self, token: &str) -> bool {
+        match &self.real_vault {
+            Some(real) => real.accepts(token).await,
+            None => self.vault().accepts(token),
+        }
+    }
+
+    /// Where Vault is, whether it is initialised and sealed, and its root CA.
+    fn vault_stands(&self) -> (SocketAddr, bool, bool, Option<crate::testing::ca::RootCa>) {
+        match &self.real_vault {
+            Some(real) => (
+                real.addr,
+                real.is_initialised(),
+                real.is_sealed(),
+                real.ca(),
+            ),
+            None => {
+                let fake = self.vault();
+                (
+                    fake.addr(),
+                    fake.is_initialised(),
+                    fake.is_sealed(),
+                    fake.root_ca(),
+                )
+            }
+        }
+    }
+
     /// The charm has its token.
     pub(super) fn authorise_vault(&self) {
         if let Some(juju) = self.juju() {
@@ -231,10 +288,11 @@ impl World {
 
     /// The root CA, generated at the first asking; from then on the cloud's services have certificates.
     pub(super) fn root_ca(&self) -> Result<String, String> {
-        let vault = self.vault();
-        let ca = match vault.root_ca() {
-            Some(ca) => ca,
-            None => vault
+        let ca = match &self.real_vault {
+            Some(real) => real.generate()?,
+            // The same one if it was made before.
+            None => self
+                .vault()
                 .generate_root_ca()
                 .map_err(|error| error.to_string())?,
         };
@@ -259,6 +317,9 @@ impl World {
                 self.wire().route("10.42.0.1:8443", address);
             }
             self.bounded("inside", self.inside(&lxd)).await;
+        }
+        if let Some(real) = &self.real_vault {
+            real.look().await;
         }
         if let Some(juju) = self.juju() {
             self.bounded("juju", juju.advance()).await;
@@ -386,15 +447,15 @@ impl World {
     /// Where the cloud's services are reached, and what Vault's state means for its charm.
     fn services(&self, juju: &FakeController) {
         let state = juju.snapshot();
-        let vault = self.vault();
+        let (vault, initialised, sealed, ca) = self.vault_stands();
         let units = units_of(&state, "vault");
         if units.is_empty() {
             self.forget_cloud();
         }
         for ip in units {
-            self.wire().route(&format!("{ip}:8200"), vault.addr());
+            self.wire().route(&format!("{ip}:8200"), vault);
             let seen = juju.vault();
-            let is = match (vault.is_initialised(), vault.is_sealed()) {
+            let is = match (initialised, sealed) {
                 (false, _) => VaultState::Uninitialised,
                 (true, true) => VaultState::Sealed,
                 // What the charm has come to since, the actions say.
@@ -405,7 +466,6 @@ impl World {
             }
         }
         let (keystone, dashboard) = (self.keystone(), missing(self.dashboard.get()));
-        let ca = vault.root_ca();
         for ip in units_of(&state, "keystone") {
             self.wire().route(&format!("{ip}:5000"), keystone.addr());
             if let (Some(ca), Ok(address)) = (&ca, ip.parse::<IpAddr>())
