@@ -148,6 +148,7 @@ impl LabBuilder {
             mirror: Mutex::default(),
             identity: OnceLock::new(),
             closed: AtomicBool::new(false),
+            ready: tokio_util::sync::CancellationToken::new(),
         });
         world.note(|book| {
             book.durations = self.durations;
@@ -400,7 +401,9 @@ async fn start_systems(world: &Arc<World>, hardware: Hardware) -> Result<(), Str
     let _ = world.host.set(host);
     if world.read(|book| book.snaps.contains_key("lxd")) {
         world.start_lxd().await?;
+        world.route_lxd();
     }
+    world.ready.cancel();
     if let Some(saved) = load("juju")? {
         world.start_juju(Some(saved), None).await?;
     }

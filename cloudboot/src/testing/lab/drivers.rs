@@ -23,15 +23,16 @@ fn text<'a>(params: &'a Map<String, Value>, key: &str) -> &'a str {
 }
 
 impl Drivers {
-    fn world(&self) -> Result<Arc<World>, String> {
-        self.0
-            .upgrade()
-            .ok_or_else(|| "the lab is closed".to_owned())
+    /// The world, once all of it is there: a reopened system goes on at once with what it was doing.
+    async fn world(&self) -> Result<Arc<World>, String> {
+        let world = self.0.upgrade().ok_or("the lab is closed")?;
+        world.ready.cancelled().await;
+        Ok(world)
     }
 
     /// MAAS's client of the LXD behind a VM host's parameters, trusted by its password where it is not yet.
     async fn lxd(&self, params: &Map<String, Value>) -> Result<lxd_client::Client, String> {
-        let world = self.world()?;
+        let world = self.world().await?;
         let address = text(params, "power_address").trim_start_matches("https://");
         let address = if address.contains(':') {
             address.to_owned()
@@ -110,7 +111,7 @@ impl Drivers {
         params: &Map<String, Value>,
         action: maas::PowerAction,
     ) -> Result<maas::Power, String> {
-        let world = self.world()?;
+        let world = self.world().await?;
         let ip: IpAddr = text(params, "power_address")
             .parse()
             .map_err(|_| "no power address".to_owned())?;
@@ -161,7 +162,7 @@ impl Drivers {
         params: &Map<String, Value>,
         action: maas::PowerAction,
     ) -> Result<maas::Power, String> {
-        let world = self.world()?;
+        let world = self.world().await?;
         let name = text(params, "instance_name").to_owned();
         let lxd = self.lxd(params).await?;
         let failed = |error: lxd_client::Error| error.to_string();
@@ -303,7 +304,7 @@ impl maas::VmHostDriver for Drivers {
 #[async_trait]
 impl Provider for Drivers {
     async fn start_instance(&self, start: StartInstance) -> Result<Instance, String> {
-        let world = self.world()?;
+        let world = self.world().await?;
         let key = format!("{} {}", start.model_uuid, start.machine_id);
         let user = world.admin().ok_or("the region has no administrator")?;
         let region = world.maas();
@@ -377,7 +378,7 @@ impl Provider for Drivers {
     }
 
     async fn stop_instance(&self, system_id: &str) -> Result<(), String> {
-        let world = self.world()?;
+        let world = self.world().await?;
         world.forget_instance(system_id);
         let user = world.admin().ok_or("the region has no administrator")?;
         match world.maas().machine(system_id) {
@@ -392,7 +393,7 @@ impl Provider for Drivers {
 
     async fn instance_running(&self, system_id: &str) -> bool {
         // Status 6: deployed.
-        self.world().is_ok_and(|world| {
+        self.world().await.is_ok_and(|world| {
             world
                 .maas()
                 .machine(system_id)
@@ -410,7 +411,7 @@ impl juju_client::testing::Actions for Drivers {
         name: &str,
         params: &Map<String, Value>,
     ) -> Result<Map<String, Value>, String> {
-        let world = self.world()?;
+        let world = self.world().await?;
         let mut output = Map::new();
         match name {
             "authorize-charm" => {

@@ -52,6 +52,8 @@ pub(super) struct World {
     pub(super) mirror: Mutex<Option<tokio::task::JoinHandle<()>>>,
     pub(super) identity: OnceLock<lxd_client::Identity>,
     pub(super) closed: std::sync::atomic::AtomicBool,
+    /// Cancelled, that is to say reached, when every system is there.
+    pub(super) ready: tokio_util::sync::CancellationToken,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -313,9 +315,7 @@ impl World {
         let lxd = lock(&self.lxd).as_ref().map(|fake| fake.handle());
         if let Some(lxd) = lxd {
             self.bounded("lxd", lxd.advance()).await;
-            if let Some(address) = lxd.https_addr() {
-                self.wire().route("10.42.0.1:8443", address);
-            }
+            self.route_lxd();
             self.bounded("inside", self.inside(&lxd)).await;
         }
         if let Some(real) = &self.real_vault {
@@ -339,6 +339,14 @@ impl World {
                 system,
                 "a system of the lab did not come to rest within 10 s"
             );
+        }
+    }
+
+    /// LXD's HTTPS, once it listens.
+    pub(super) fn route_lxd(&self) {
+        let address = lock(&self.lxd).as_ref().and_then(|fake| fake.https_addr());
+        if let Some(address) = address {
+            self.wire().route("10.42.0.1:8443", address);
         }
     }
 
