@@ -34,7 +34,6 @@ async fn lab_until(folder: &Path, calls: usize) -> (Lab, Arc<Notify>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not every time yet: a VM that Juju had asked for when the lab was dropped may be waited for in vain"]
 async fn a_lab_that_is_dropped_in_the_middle_of_a_run_goes_on_when_it_is_reopened() {
     let calm = undisturbed().await;
     let folder = tempfile::tempdir().unwrap();

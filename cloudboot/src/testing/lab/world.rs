@@ -623,7 +623,10 @@ impl World {
                 .map(|nic| nic.name.as_str())
                 .collect();
             // MAAS makes names up for the VMs that Juju asks for.
-            let name = if machine.vm_host.is_some() && tags.is_empty() {
+            let name = if machine.vm_host.is_some()
+                && !machine.agent_name.is_empty()
+                && !machine.hostname.contains("juju")
+            {
                 "VM"
             } else {
                 machine.hostname.as_str()
