@@ -132,8 +132,13 @@ impl ClientBuilder {
         let (builder, base, transport) = match self.to {
             To::Unix(path) => {
                 let config = tls::looking_config()?;
+                // A connection for each request: of LXD 5.0 the accept loop waits for the first
+                // bytes of a connection before it takes the next one (`StarttlsListener.Accept`,
+                // seen on 5.0.2), and a pool races a spare connection that it then keeps silent.
+                // One such and the daemon serves nobody, its own hooks included.
                 let builder = builder
                     .no_proxy()
+                    .pool_max_idle_per_host(0)
                     .unix_socket(path.as_path())
                     .tls_backend_preconfigured(config);
                 (builder, "http://lxd".to_owned(), Transport::Unix(path))

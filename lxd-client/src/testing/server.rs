@@ -248,6 +248,9 @@ async fn accept_unix(core: Arc<Core>, listener: UnixListener) {
     let mut connections = tokio::task::JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         while connections.try_join_next().is_some() {}
+        // As 5.0.2's `StarttlsListener.Accept`: the next one is not taken before this one has
+        // sent something or gone away. A client that connects ahead of need stalls everybody.
+        let _ = stream.readable().await;
         connections.spawn(serve(core.clone(), TokioIo::new(stream), true, None));
     }
 }
