@@ -195,6 +195,11 @@ impl Bmc {
         }
     }
 
+    /// Has the BMC said anything in this session yet?
+    pub(crate) fn was_heard(&self) -> bool {
+        self.attached.get().is_some_and(Attached::was_heard)
+    }
+
     pub(crate) fn order(&self, op: impl FnOnce(u64) -> Op) -> bool {
         self.attached
             .get()

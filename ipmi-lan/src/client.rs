@@ -11,6 +11,7 @@ use crate::credentials::{Credentials, Protocol};
 use crate::driver::Registry;
 use crate::proto::{SessionConfig, Timing, Workarounds};
 use crate::wire::crypto::CipherSuite;
+use crate::wire::v15::AuthType;
 
 /// Translates a BMC's address into the one that datagrams are sent to (a port forward, a lab).
 pub(crate) type Route = Arc<dyn Fn(SocketAddr) -> SocketAddr + Send + Sync>;
@@ -19,6 +20,7 @@ pub(crate) struct Settings {
     pub(crate) deadline: Duration,
     pub(crate) protocol: Protocol,
     pub(crate) suites: Vec<CipherSuite>,
+    pub(crate) auth_types: Vec<AuthType>,
     pub(crate) workarounds: Workarounds,
     pub(crate) timing: Timing,
     pub(crate) route: Option<Route>,
@@ -53,6 +55,7 @@ impl Client {
             deadline: Duration::from_secs(5),
             protocol: Protocol::V2,
             suites: vec![CipherSuite::S17, CipherSuite::S3],
+            auth_types: vec![AuthType::Md5],
             workarounds: Workarounds::default(),
             timing: Timing::default(),
             route: None,
@@ -66,6 +69,7 @@ impl Client {
             credentials,
             protocol: self.settings.protocol,
             suites: self.settings.suites.clone(),
+            auth_types: self.settings.auth_types.clone(),
             workarounds: self.settings.workarounds,
             timing: self.settings.timing,
         };
@@ -105,6 +109,7 @@ pub struct ClientBuilder {
     deadline: Duration,
     protocol: Protocol,
     suites: Vec<CipherSuite>,
+    auth_types: Vec<AuthType>,
     workarounds: Workarounds,
     timing: Timing,
     route: Option<Route>,
@@ -138,6 +143,13 @@ impl ClientBuilder {
         self
     }
 
+    /// The authentication types of IPMI v1.5 that may be used, the best first (default MD5 alone). A straight password travels in the clear, and with none
+    /// anybody is let in: naming [`AuthType::Password`] or [`AuthType::None`] here is what allows them.
+    pub fn auth_types(mut self, types: impl IntoIterator<Item = AuthType>) -> Self {
+        self.auth_types = types.into_iter().collect();
+        self
+    }
+
     /// What to tolerate of BMCs.
     pub fn workarounds(mut self, workarounds: Workarounds) -> Self {
         self.workarounds = workarounds;
@@ -167,6 +179,7 @@ impl ClientBuilder {
                 deadline: self.deadline,
                 protocol: self.protocol,
                 suites: self.suites,
+                auth_types: self.auth_types,
                 workarounds: self.workarounds,
                 timing: self.timing,
                 route: self.route,

@@ -153,13 +153,24 @@ impl Error {
         )
     }
 
+    /// Trying again is vain until somebody changes something: credentials, privileges, the BMC's cipher suites or an argument. [`advice`](Self::advice) says
+    /// what.
+    #[must_use]
+    pub fn needs_operator(&self) -> bool {
+        self.is_credentials()
+            || matches!(
+                self.0.kind,
+                ErrorKind::SuiteRefused | ErrorKind::InvalidInput
+            )
+    }
+
     /// Nothing answered in time: [`ErrorKind::Unreachable`] or [`ErrorKind::TimedOut`].
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         matches!(self.0.kind, ErrorKind::Unreachable | ErrorKind::TimedOut)
     }
 
-    /// The BMC does not have what was asked for (completion codes 80h to 82h of parameters, C1h, CBh, CCh).
+    /// The BMC does not have what was asked for (completion codes 80h of parameters, C1h, C2h, CBh, CCh).
     #[must_use]
     pub fn is_unsupported(&self) -> bool {
         matches!(
@@ -186,7 +197,9 @@ impl Error {
         self.0.unclear
     }
 
-    fn advice(&self) -> &'static str {
+    /// What to do next, in a few words; the message ends with it.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
         match self.0.kind {
             ErrorKind::UnknownUser => {
                 "check the user's name, that it is enabled, and its privilege limit on the LAN channel"
@@ -201,7 +214,7 @@ impl Error {
                 "another tool holds the sessions; wait a minute for them to expire or reset the BMC"
             }
             ErrorKind::SuiteRefused => {
-                "allow cipher suite 17 or 3 on the BMC, or name the suites that it has in the credentials"
+                "allow cipher suite 17 or 3 on the BMC, or name what it has when the client is built (suites; for IPMI 1.5 authentication types)"
             }
             ErrorKind::Privilege => {
                 "use a user with a higher privilege, or ask for a higher one in the credentials"

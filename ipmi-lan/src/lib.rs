@@ -53,3 +53,4 @@ pub use proto::{Timing, Workarounds};
 pub use sol::SolStream;
 pub use wire::asf::Pong;
 pub use wire::crypto::CipherSuite;
+pub use wire::v15::AuthType;

@@ -9,13 +9,16 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream
 use tokio::sync::mpsc;
 
 use crate::bmc::Bmc;
-use crate::command::sol::{ActivateSol, DeactivateSol};
+use crate::command::sol::{ActivateSol, DeactivateSol, SolActivated};
 use crate::error::{Error, Result};
 use crate::proto::Sol;
 use crate::wire::crypto::{Confidentiality, Integrity};
 
 /// How long an unacknowledged packet waits.
 const RETRY: Duration = Duration::from_millis(300);
+
+/// How often a line that another session holds is asked for.
+const TAKE_OVERS: u32 = 5;
 
 /// The machine's serial console: bytes in, bytes out. Shutting it down (or dropping it) sends what is left and deactivates the payload. Reading ends when
 /// the BMC ends it or the session is lost.
@@ -38,9 +41,7 @@ impl Bmc {
         let payloads = self.subscribe()?;
         let activated = match self.send(&activate).await {
             Err(error) if error.completion_code() == Some(0x80) && take_over => {
-                // Stuck deactivations are common: what counts is whether the activation succeeds.
-                let _ = self.send(&DeactivateSol).await;
-                self.send(&activate).await
+                self.take_over(&activate, error).await
             }
             other => other,
         };
@@ -59,6 +60,22 @@ impl Bmc {
             theirs,
         ));
         Ok(SolStream(ours))
+    }
+}
+
+impl Bmc {
+    /// Stuck deactivations are common: what counts is whether the activation succeeds in the end.
+    async fn take_over(&self, activate: &ActivateSol, refused: Error) -> Result<SolActivated> {
+        let mut last = refused;
+        for attempt in 0..TAKE_OVERS {
+            let _ = self.send(&DeactivateSol).await;
+            match self.send(activate).await {
+                Err(error) if error.completion_code() == Some(0x80) => last = error,
+                other => return other,
+            }
+            tokio::time::sleep(RETRY * attempt).await;
+        }
+        Err(last)
     }
 }
 

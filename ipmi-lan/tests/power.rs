@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ipmi_lan::command::boot::{BootDevice, BootOverride};
-use ipmi_lan::command::chassis::ChassisControl;
 use ipmi_lan::testing::{BmcSpec, PowerEvent, PowerEventKind, Quirks, Simulator};
 use ipmi_lan::{CipherSuite, Client, Credentials, ErrorKind, PowerChange, PowerState};
 
@@ -90,77 +89,6 @@ async fn identity_is_read() {
         bmc.lan_config().await.unwrap().address,
         Some([127, 0, 0, 1].into())
     );
-}
-
-#[tokio::test]
-async fn errors_tell_apart_what_is_wrong() {
-    use ipmi_lan::Privilege;
-    use ipmi_lan::testing::User;
-    use secrecy::SecretSlice;
-    let sim = Simulator::builder()
-        .bmc(BmcSpec::new("node1").users([
-            User::new("admin", "secret", Privilege::Administrator),
-            User::new("reader", "secret", Privilege::User),
-        ]))
-        .bmc(BmcSpec::new("kg").kg(b"the-key".to_vec()))
-        .bmc(BmcSpec::new("full").slots(0))
-        .bmc(BmcSpec::new("old").suites([CipherSuite::S2]))
-        .start()
-        .await
-        .unwrap();
-    let client = Client::builder()
-        .deadline(Duration::from_millis(1500))
-        .build();
-    let kind = async |index: usize, credentials: Credentials| {
-        let error = client
-            .bmc(sim.bmc(index).addr(), credentials)
-            .power_state()
-            .await
-            .unwrap_err();
-        println!("{error}");
-        error.kind().clone()
-    };
-    assert_eq!(
-        kind(0, Credentials::new("nobody", "secret".into())).await,
-        ErrorKind::UnknownUser
-    );
-    assert_eq!(
-        kind(0, Credentials::new("admin", "wrong".into())).await,
-        ErrorKind::BadPassword
-    );
-    assert_eq!(
-        kind(0, Credentials::new("reader", "secret".into())).await,
-        ErrorKind::Privilege
-    );
-    assert_eq!(kind(1, admin()).await, ErrorKind::BadKg);
-    assert_eq!(
-        kind(1, admin().kg(SecretSlice::from(b"other".to_vec()))).await,
-        ErrorKind::BadKg
-    );
-    assert_eq!(kind(2, admin()).await, ErrorKind::NoFreeSession);
-    assert_eq!(kind(3, admin()).await, ErrorKind::SuiteRefused);
-
-    let reader = Credentials::new("reader", "secret".into()).privilege(Privilege::User);
-    let reader = client.bmc(sim.bmc(0).addr(), reader);
-    assert_eq!(reader.power_state().await.unwrap(), PowerState::Off);
-    let error = reader
-        .chassis_control(ChassisControl::On)
-        .await
-        .unwrap_err();
-    assert_eq!(error.kind(), &ErrorKind::Privilege, "{error}");
-
-    let right = client.bmc(
-        sim.bmc(1).addr(),
-        admin().kg(SecretSlice::from(b"the-key".to_vec())),
-    );
-    assert_eq!(right.power_state().await.unwrap(), PowerState::Off);
-
-    let error = client
-        .bmc("127.0.0.1:1".parse().unwrap(), admin())
-        .power_state()
-        .await
-        .unwrap_err();
-    assert_eq!(error.kind(), &ErrorKind::Unreachable, "{error}");
 }
 
 #[tokio::test]

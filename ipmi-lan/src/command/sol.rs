@@ -36,8 +36,9 @@ impl Command for ActivateSol {
     fn decode(&self, data: &[u8]) -> Result<SolActivated, DecodeError> {
         let mut r = Reader::new(self.name(), data);
         r.bytes(4, "auxiliary data")?;
-        let inbound = r.u16("inbound payload size")?;
-        let outbound = r.u16("outbound payload size")?;
+        // Some leave the sizes out: 0 stands for "not told".
+        let inbound = r.u16("inbound payload size").unwrap_or(0);
+        let outbound = r.u16("outbound payload size").unwrap_or(0);
         Ok(SolActivated {
             inbound,
             outbound,

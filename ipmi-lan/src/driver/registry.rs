@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
@@ -22,6 +23,7 @@ struct Entry {
     id: EndpointId,
     config: SessionConfig,
     shard: mpsc::UnboundedSender<Op>,
+    heard: Arc<AtomicBool>,
     handles: usize,
 }
 
@@ -43,6 +45,7 @@ pub(crate) struct Attached {
     pub(crate) addr: SocketAddr,
     pub(crate) id: EndpointId,
     pub(crate) shard: mpsc::UnboundedSender<Op>,
+    heard: Arc<AtomicBool>,
 }
 
 impl Registry {
@@ -64,18 +67,22 @@ impl Registry {
         });
         if let Some(entry) = known {
             entry.handles += 1;
+            entry.heard.store(false, Ordering::Relaxed);
             return Ok(Attached {
                 registry: self.clone(),
                 addr,
                 id: entry.id,
                 shard: entry.shard.clone(),
+                heard: entry.heard.clone(),
             });
         }
         inner.next += 1;
         let id = inner.next;
         let shard = self.shard(&mut inner, addr.is_ipv6())?;
         let suite = inner.suites.get(&addr).copied();
+        let heard = Arc::new(AtomicBool::new(false));
         let _ = shard.send(Op::Create {
+            heard: heard.clone(),
             endpoint: id,
             addr,
             config: Box::new(config.clone()),
@@ -85,6 +92,7 @@ impl Registry {
             id,
             config: config.clone(),
             shard: shard.clone(),
+            heard: heard.clone(),
             handles: 1,
         });
         Ok(Attached {
@@ -92,6 +100,7 @@ impl Registry {
             addr,
             id,
             shard,
+            heard,
         })
     }
 
@@ -163,6 +172,13 @@ impl Registry {
     }
 }
 
+impl Attached {
+    /// Has the BMC said anything yet?
+    pub(crate) fn was_heard(&self) -> bool {
+        self.heard.load(Ordering::Relaxed)
+    }
+}
+
 impl Drop for Attached {
     fn drop(&mut self) {
         let mut inner = self.registry.lock();
@@ -183,6 +199,7 @@ fn same(a: &SessionConfig, b: &SessionConfig) -> bool {
     a.credentials.same(&b.credentials)
         && a.protocol == b.protocol
         && a.suites == b.suites
+        && a.auth_types == b.auth_types
         && a.workarounds == b.workarounds
         && a.timing == b.timing
 }

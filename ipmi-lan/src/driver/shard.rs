@@ -1,7 +1,8 @@
 //! One task, one socket, many sessions.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use rand::RngCore;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
+use super::own_port::{self, OwnPort};
 use super::registry::{EndpointId, Registry};
 use crate::error::{Error, Result};
 use crate::proto::{Event, Request, RequestId, Session, SessionConfig};
@@ -26,6 +28,8 @@ pub(crate) enum Op {
         addr: SocketAddr,
         config: Box<SessionConfig>,
         suite: Option<CipherSuite>,
+        /// Set when the BMC says something.
+        heard: Arc<AtomicBool>,
     },
     /// A request in a session.
     Request {
@@ -47,6 +51,11 @@ pub(crate) enum Op {
         endpoint: EndpointId,
         payload: Vec<u8>,
     },
+    /// What came to a port that the session has for itself.
+    Datagram {
+        endpoint: EndpointId,
+        datagram: Vec<u8>,
+    },
     /// Close the session, and tell when it is done.
     Close {
         endpoint: EndpointId,
@@ -64,10 +73,13 @@ struct Endpoint {
     detached: bool,
     timer: Option<Instant>,
     payloads: Option<mpsc::UnboundedSender<Vec<u8>>>,
+    own: Option<OwnPort>,
+    heard: Arc<AtomicBool>,
 }
 
 pub(crate) struct Shard {
     socket: Arc<UdpSocket>,
+    orders: mpsc::WeakUnboundedSender<Op>,
     registry: Weak<Registry>,
     endpoints: HashMap<EndpointId, Endpoint>,
     by_addr: HashMap<SocketAddr, Vec<EndpointId>>,
@@ -84,21 +96,12 @@ const LAST_CLOSES: Duration = Duration::from_secs(2);
 impl Shard {
     /// Binds a socket and starts its task on the current runtime.
     pub(super) fn spawn(v6: bool, registry: Weak<Registry>) -> Result<mpsc::UnboundedSender<Op>> {
-        let any: SocketAddr = if v6 {
-            (Ipv6Addr::UNSPECIFIED, 0).into()
-        } else {
-            (Ipv4Addr::UNSPECIFIED, 0).into()
-        };
-        let bind = || -> std::io::Result<UdpSocket> {
-            let socket = std::net::UdpSocket::bind(any)?;
-            socket.set_nonblocking(true)?;
-            UdpSocket::from_std(socket)
-        };
-        let socket =
-            bind().map_err(|e| Error::io(format!("no UDP socket could be bound: {e}"), e))?;
+        let socket = own_port::shared(v6)
+            .map_err(|e| Error::io(format!("no UDP socket could be bound: {e}"), e))?;
         let (tx, rx) = mpsc::unbounded_channel();
         let shard = Self {
-            socket: Arc::new(socket),
+            socket,
+            orders: tx.downgrade(),
             registry,
             endpoints: HashMap::new(),
             by_addr: HashMap::new(),
@@ -166,6 +169,7 @@ impl Shard {
                 addr,
                 config,
                 suite,
+                heard,
             } => {
                 let random = Box::new(|bytes: &mut [u8]| rand::rng().fill_bytes(bytes));
                 let mut session = Session::new(*config, now, random);
@@ -183,6 +187,8 @@ impl Shard {
                         detached: false,
                         timer: None,
                         payloads: None,
+                        own: None,
+                        heard,
                     },
                 );
             }
@@ -225,6 +231,14 @@ impl Shard {
             Op::Payload { endpoint, payload } => {
                 if let Some(e) = self.endpoints.get_mut(&endpoint) {
                     e.session.send_payload(PayloadType::Sol, &payload);
+                    self.settle(endpoint);
+                }
+            }
+            Op::Datagram { endpoint, datagram } => {
+                if let Some(e) = self.endpoints.get_mut(&endpoint)
+                    && e.session.handle_datagram(now, &datagram)
+                {
+                    e.heard.store(true, Ordering::Relaxed);
                     self.settle(endpoint);
                 }
             }
@@ -276,8 +290,13 @@ impl Shard {
             let now = Instant::now();
             // Several sessions to one BMC are rare (other credentials); the session id tells whose it is.
             let taker = endpoints.iter().copied().find(|endpoint| {
-                let session = self.endpoints.get_mut(endpoint).map(|e| &mut e.session);
-                session.is_some_and(|session| session.handle_datagram(now, &buffer[..len]))
+                self.endpoints.get_mut(endpoint).is_some_and(|e| {
+                    let mine = e.session.handle_datagram(now, &buffer[..len]);
+                    if mine {
+                        e.heard.store(true, Ordering::Relaxed);
+                    }
+                    mine
+                })
             });
             if let Some(endpoint) = taker {
                 self.settle(endpoint);
@@ -315,7 +334,17 @@ impl Shard {
         let Some(e) = self.endpoints.get_mut(&id) else {
             return;
         };
+        if e.session.wants_new_port() {
+            // Without another port the old one has to do.
+            e.own = OwnPort::open(e.addr, id, self.orders.clone())
+                .ok()
+                .or(e.own.take());
+        }
         while let Some(datagram) = e.session.poll_transmit() {
+            if let Some(own) = &e.own {
+                own.send(&datagram, e.addr);
+                continue;
+            }
             if let Err(error) = self.socket.try_send_to(&datagram, e.addr) {
                 use std::io::ErrorKind::{
                     HostUnreachable, NetworkUnreachable, PermissionDenied, WouldBlock,
@@ -369,6 +398,7 @@ impl Shard {
             }
         }
         if e.session.is_idle() {
+            e.own = None;
             for done in e.closers.drain(..) {
                 let _ = done.send(());
             }
@@ -416,7 +446,12 @@ impl Drop for Shard {
         for e in self.endpoints.values_mut() {
             e.session.shut();
             while let Some(datagram) = e.session.poll_transmit() {
-                let _ = self.socket.try_send_to(&datagram, e.addr);
+                match &e.own {
+                    Some(own) => own.send(&datagram, e.addr),
+                    None => {
+                        let _ = self.socket.try_send_to(&datagram, e.addr);
+                    }
+                }
             }
         }
     }

@@ -8,10 +8,12 @@ use crate::wire::window::Window;
 
 /// What an IPMI v1.5 session is sealed with.
 pub(super) struct V15 {
+    /// What our messages carry.
     pub(super) auth: AuthType,
-    /// The BMC said that messages after the login carry no authentication code.
+    /// The BMC said that messages after the login carry no authentication code: its own may lack one.
     pub(super) per_message_off: bool,
     pub(super) password: Vec<u8>,
+    /// The numbers that it sends are the wrong way round; ours it reads as they should be.
     pub(super) big_endian: bool,
 }
 
@@ -40,12 +42,12 @@ impl Active {
         }
     }
 
-    /// A v1.5 session: `first` is the number that the BMC wants to see first, `expected` the one that it was told to begin with.
-    pub(super) fn v15(v15: V15, session: u32, first: u32, expected: u32) -> Self {
+    /// A v1.5 session: `first` is the number that the BMC wants to see first. The number that it was told to begin with is not held against it: some
+    /// are off by one, some turn its bytes round.
+    pub(super) fn v15(v15: V15, session: u32, first: u32) -> Self {
         let keys = SessionKeys::derive(CipherSuite::S0, Vec::new(), &[]);
         let mut active = Self::new(keys, session, session);
         active.out_seq = first.wrapping_sub(1);
-        active.window = Window::starting_at(expected, 32, u32::MAX / 2);
         active.v15 = Some(v15);
         active
     }
@@ -58,16 +60,7 @@ impl Active {
     ) -> Vec<u8> {
         self.out_seq = self.out_seq.wrapping_add(1).max(1);
         if let Some(v15) = &self.v15 {
-            let auth = if v15.per_message_off {
-                AuthType::None
-            } else {
-                v15.auth
-            };
-            let seq = if v15.big_endian {
-                self.out_seq.swap_bytes()
-            } else {
-                self.out_seq
-            };
+            let (auth, seq) = (v15.auth, self.out_seq);
             return crate::wire::v15::seal(auth, &v15.password, self.managed, seq, payload);
         }
         seal(

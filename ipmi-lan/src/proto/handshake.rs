@@ -69,7 +69,7 @@ impl Session {
         (self.random)(&mut id);
         let console = u32::from_le_bytes(id).max(1);
         let tag = self.next_tag();
-        let privilege = if self.config.workarounds.open_privilege {
+        let privilege = if self.open_privilege {
             self.config.credentials.privilege.code()
         } else {
             0
@@ -110,6 +110,12 @@ impl Session {
             self.abandon();
             return;
         }
+        self.rakp_silent = match handshake.step {
+            Step::Rakp1(_) if handshake.sent >= 3 => Some("RAKP 1"),
+            Step::Rakp3(..) if handshake.sent >= 3 => Some("RAKP 3"),
+            // It answers Open Session each time: what it said nothing to is still what counts.
+            _ => self.rakp_silent,
+        };
         if handshake.sent >= limit {
             if matches!(handshake.step, Step::Open) && self.config.suites.len() > 1 {
                 self.suite = (self.suite + 1) % self.config.suites.len();
@@ -123,6 +129,10 @@ impl Session {
             Step::Login(super::login::Login::Activate(..))
         );
         self.activate_silent |= activating && handshake.sent >= 3;
+        self.new_port |= matches!(
+            handshake.step,
+            Step::Login(super::login::Login::Challenge(_))
+        );
         let (sent, datagram) = (handshake.sent, handshake.datagram.clone());
         let again = now + timeout(self, sent);
         if let State::Opening(handshake) = &mut self.state {
@@ -158,6 +168,7 @@ impl Session {
     /// Ends the handshake for a reason that trying again does not change.
     pub(super) fn fatal(&mut self, failure: &Failure) {
         self.state = State::Idle;
+        self.rakp_silent = None;
         self.fail_all(failure);
     }
 
@@ -234,9 +245,16 @@ impl Session {
         let State::Opening(handshake) = &self.state else {
             return true;
         };
-        let (suite, console) = (handshake.suite, handshake.console);
-        if accepted.algorithms != suite.codes() {
-            let (a, i, c) = accepted.algorithms;
+        let (mut suite, console) = (handshake.suite, handshake.console);
+        let (a, i, c) = accepted.algorithms;
+        let chosen =
+            CipherSuite::from_algorithms(a, i, c).filter(|s| self.config.suites.contains(s));
+        if let Some(chosen) = chosen {
+            // Some BMCs (pyghmi's, VirtualBMC) answer every request with the one suite that they have. One that we offer ourselves
+            // is no downgrade: a refusal would have led us to it too.
+            suite = chosen;
+            self.prefer(chosen);
+        } else {
             let detail = format!(
                 "suite {suite} was asked for, and algorithms {a}/{i}/{c} came back: refused as a downgrade"
             );
@@ -321,6 +339,17 @@ impl Session {
             return;
         }
         let refused = std::mem::take(&mut self.refused);
+        let role = |code| matches!(code, status::INVALID_ROLE | status::UNAUTHORIZED_ROLE);
+        if refused.iter().any(|(_, code)| role(*code)) && !self.role_turned {
+            // Some want to be asked for a privilege, some refuse anything but "the highest": the other way, once.
+            self.role_turned = true;
+            self.open_privilege = !self.open_privilege;
+            self.suite = (self.suite + 1) % self.config.suites.len();
+            if !self.queue.is_empty() {
+                self.begin_handshake(now);
+            }
+            return;
+        }
         if refused
             .iter()
             .any(|(_, code)| matches!(*code, status::NO_RESOURCES | status::NO_RESOURCES_ROLE))
@@ -511,6 +540,7 @@ impl Session {
         self.backoffs = 0;
         self.crossed = 0;
         self.no_slot = false;
+        self.rakp_silent = None;
         self.refused.clear();
         self.state = State::Active(Box::new(active));
         self.events.push_back(Event::Opened(suite));

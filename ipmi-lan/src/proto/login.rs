@@ -118,18 +118,29 @@ impl Session {
                 return self.fatal(&Failure::protocol(detail, response.data));
             }
         };
-        // MD5 first: the password itself does not travel then. None only where the BMC has nothing else.
-        let auth = match offered.types {
-            types if types & 0x04 != 0 => AuthType::Md5,
-            types if types & 0x10 != 0 => AuthType::Password,
-            types if types & 0x01 != 0 => AuthType::None,
-            _ => {
-                let detail = format!(
-                    "the BMC offers none of MD5, password and none (types {:02x}h)",
-                    offered.types
-                );
-                return self.fatal(&Failure::new(ErrorKind::SuiteRefused, detail));
-            }
+        let allowed = &self.config.auth_types;
+        let bit = |auth: AuthType| 1u8.checked_shl(auth.code().into()).unwrap_or(0);
+        let has = |auth: &&AuthType| offered.types & bit(**auth) != 0;
+        let chosen = match allowed.iter().find(has) {
+            None if self.config.workarounds.auth_capabilities => allowed.first(),
+            chosen => chosen,
+        };
+        let Some(auth) = chosen.copied() else {
+            let names = |list: &[AuthType]| {
+                let names: Vec<String> = list.iter().map(ToString::to_string).collect();
+                names.join(", ")
+            };
+            let offers: Vec<AuthType> = [AuthType::None, AuthType::Md5, AuthType::Password]
+                .into_iter()
+                .filter(|auth| has(&auth))
+                .collect();
+            let detail = format!(
+                "of the authentication types the BMC offers [{}] (types {:02x}h), and [{}] may be used",
+                names(&offers),
+                offered.types,
+                names(allowed)
+            );
+            return self.fatal(&Failure::new(ErrorKind::SuiteRefused, detail));
         };
         let per_message_off = offered.per_message_off && !self.config.workarounds.force_per_message;
         let mut data = vec![auth.code()];
@@ -150,13 +161,18 @@ impl Session {
     }
 
     fn challenged(&mut self, now: Instant, offer: Offer, response: &ResponseMessage<'_>) {
-        let user = &self.config.credentials.user;
         match response.completion {
             0 => {}
             code @ (0x81 | 0x82) => {
+                let user = &self.config.credentials.user;
                 let detail =
                     format!("Get Session Challenge was refused with {code:02x}h: no user `{user}`");
                 return self.fatal(&Failure::new(ErrorKind::UnknownUser, detail));
+            }
+            // Busy, out of space, still starting: no session is to be had at present.
+            0xc0 | 0xc3 | 0xc4 | 0xd2 => {
+                self.state = State::Idle;
+                return self.back_off(now);
             }
             code => {
                 let detail = format!(
@@ -238,10 +254,15 @@ impl Session {
                 .first_chunk::<4>()
                 .map_or(asked, |b| u32::from_le_bytes(*b))
         };
-        let auth = match response.data.first() {
-            // The type for the rest of the session.
-            Some(code) if offer.per_message_off => AuthType::from_code(*code & 0x0f),
-            _ => offer.auth,
+        // "The type for the rest of the session": codes are left out only where both answers say so.
+        let none = response
+            .data
+            .first()
+            .is_some_and(|code| AuthType::from_code(*code & 0x0f) == AuthType::None);
+        let auth = if offer.per_message_off && none {
+            AuthType::None
+        } else {
+            offer.auth
         };
         let v15 = V15 {
             auth,
@@ -252,7 +273,7 @@ impl Session {
         self.backoffs = 0;
         self.activate_silent = false;
         self.no_slot = false;
-        self.state = State::Active(Box::new(Active::v15(v15, number(id), number(first), FIRST)));
+        self.state = State::Active(Box::new(Active::v15(v15, number(id), number(first))));
         self.events.push_back(Event::Opened(CipherSuite::S0));
     }
 }

@@ -35,7 +35,9 @@ impl Session {
             return self.handle_login(now, &packet);
         };
         let Some(v15) = &active.v15 else { return false };
-        if packet.session != active.managed {
+        if packet.session != active.managed
+            && !(packet.session == 0 && self.config.workarounds.id_zero)
+        {
             return false;
         }
         let seq = if v15.big_endian {
@@ -43,11 +45,17 @@ impl Session {
         } else {
             packet.seq
         };
+        // Where codes are off some BMCs send them all the same (`unexpectedauth`): those must be right.
         let unauthenticated = packet.auth == AuthType::None && v15.auth != AuthType::None;
         let trusted = self.config.workarounds.unauthenticated
             || (packet.verify(&v15.password) && (v15.per_message_off || !unauthenticated));
-        if !trusted || !active.window.accept(seq) {
-            return trusted;
+        if !trusted {
+            return false;
+        }
+        // Without a code nothing protects the number; zero there means "not counted".
+        let counted = packet.auth != AuthType::None || seq != 0;
+        if counted && !active.window.accept(seq) {
+            return true;
         }
         if let Ok(response) = ResponseMessage::decode(packet.payload, checksums) {
             self.handle_response(now, &response);

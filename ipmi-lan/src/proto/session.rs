@@ -62,6 +62,13 @@ pub struct Session {
     pub(super) backoffs: u32,
     pub(super) crossed: u32,
     pub(super) activate_silent: bool,
+    /// The message of the handshake that the BMC says nothing to, although it answered the one before.
+    pub(super) rakp_silent: Option<&'static str>,
+    /// Open Session names a privilege; and it was tried the other way already.
+    pub(super) open_privilege: bool,
+    pub(super) role_turned: bool,
+    /// The next datagrams are to come from another source port.
+    pub(super) new_port: bool,
     pub(super) tag: u8,
     rq_seq: u8,
     pub(super) heard: Option<Instant>,
@@ -91,6 +98,7 @@ impl fmt::Debug for Session {
 impl Session {
     /// A session that is not open yet. `random` fills bytes: random numbers, session ids, initialisation vectors.
     pub fn new(config: SessionConfig, now: Instant, random: Random) -> Self {
+        let open_privilege = config.workarounds.open_privilege;
         Self {
             config,
             random,
@@ -106,6 +114,10 @@ impl Session {
             backoffs: 0,
             crossed: 0,
             activate_silent: false,
+            rakp_silent: None,
+            open_privilege,
+            role_turned: false,
+            new_port: false,
             tag: 0,
             rq_seq: 0,
             heard: None,
@@ -200,6 +212,13 @@ impl Session {
     /// The next datagram to send.
     pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
         self.out.pop_front()
+    }
+
+    /// Does the session want to be heard from another source port from now on? Asked before [`poll_transmit`](Self::poll_transmit); true once.
+    ///
+    /// IPMI v1.5 only: some BMCs go deaf to a port from which Get Session Challenge came twice.
+    pub fn wants_new_port(&mut self) -> bool {
+        std::mem::take(&mut self.new_port)
     }
 
     /// The next thing to tell.
@@ -315,7 +334,11 @@ impl Session {
 
     fn timed_out(&self, last: &str, sent: u32) -> Failure {
         if self.no_slot && !matches!(self.state, State::Active(_)) {
-            let detail = "the BMC refused with `insufficient resources to create a session` (01h) until the deadline";
+            let detail = if self.config.protocol == crate::credentials::Protocol::V15 {
+                "the BMC refused a session for want of a slot until the deadline"
+            } else {
+                "the BMC refused with `insufficient resources to create a session` (01h) until the deadline"
+            };
             return Failure::new(ErrorKind::NoFreeSession, detail);
         }
         if self.activate_silent {
@@ -327,6 +350,21 @@ impl Session {
         } else {
             format!("{sent} times")
         };
+        if let Some(message) = self.rakp_silent
+            && !self.is_active()
+        {
+            let why = if message == "RAKP 1" {
+                "some BMCs do not answer for a user that they do not know"
+            } else {
+                "some BMCs do not answer where the user's password or K_G is wrong"
+            };
+            return Failure::new(
+                ErrorKind::TimedOut,
+                format!(
+                    "the BMC answered until {message} and then fell silent; last sent: {last}, {times}; {why}"
+                ),
+            );
+        }
         match self.heard {
             None => Failure::new(
                 ErrorKind::Unreachable,

@@ -9,6 +9,7 @@ use crate::credentials::{Credentials, Privilege, Protocol};
 use crate::error::{Error, ErrorKind};
 use crate::wire::crypto::CipherSuite;
 use crate::wire::v2::PayloadType;
+use crate::wire::v15::AuthType;
 
 /// What a session is opened with.
 #[derive(Clone, Debug)]
@@ -18,8 +19,10 @@ pub struct SessionConfig {
     pub credentials: Credentials,
     /// Which protocol.
     pub protocol: Protocol,
-    /// The suites that are offered, the best first.
+    /// The suites that are offered, the best first (RMCP+).
     pub suites: Vec<CipherSuite>,
+    /// The authentication types that may be used, the best first (IPMI v1.5).
+    pub auth_types: Vec<AuthType>,
     /// What to tolerate.
     pub workarounds: Workarounds,
     /// How long to wait.
@@ -34,6 +37,7 @@ impl SessionConfig {
             credentials,
             protocol: Protocol::V2,
             suites: vec![CipherSuite::S17, CipherSuite::S3],
+            auth_types: vec![AuthType::Md5],
             workarounds: Workarounds::default(),
             timing: Timing::default(),
         }
@@ -79,6 +83,12 @@ impl SessionConfig {
             && kg.expose_secret().len() > 20
         {
             return too_long("K_G", kg.expose_secret().len(), 20);
+        }
+        if self.protocol == Protocol::V15 && self.auth_types.is_empty() {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "no authentication type is allowed",
+            ));
         }
         if self.suites.is_empty() {
             return Err(Error::new(

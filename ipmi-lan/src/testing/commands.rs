@@ -46,6 +46,8 @@ pub(crate) fn name(net_fn: u8, code: u8) -> &'static str {
         (NETFN_APP, 0x08) => "Get Device GUID",
         (NETFN_APP, 0x37) => "Get System GUID",
         (NETFN_APP, 0x38) => "Get Channel Authentication Capabilities",
+        (NETFN_APP, 0x39) => "Get Session Challenge",
+        (NETFN_APP, 0x3a) => "Activate Session",
         (NETFN_APP, 0x3b) => "Set Session Privilege Level",
         (NETFN_APP, 0x3c) => "Close Session",
         (NETFN_APP, 0x22) => "Reset Watchdog Timer",

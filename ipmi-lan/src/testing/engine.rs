@@ -1,5 +1,6 @@
 //! The BMC's side of the protocol: sessions and their handshake. No I/O: datagrams in, datagrams out.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -7,19 +8,16 @@ use rand::RngCore;
 
 use super::state::{BmcSpec, BmcState, User};
 use crate::credentials::Privilege;
-use crate::wire::crypto::{CipherSuite, SessionKeys, same};
+use crate::wire::crypto::{CipherSuite, SessionKeys};
 use crate::wire::message::{NETFN_APP, RequestMessage, ResponseMessage};
-use crate::wire::rakp::{
-    Exchange, OpenAccepted, OpenRequest, OpenResponse, Rakp1, Rakp2, Rakp2Proof, Rakp3, Rakp4,
-    status,
-};
-use crate::wire::v2::{Packet, PayloadType, seal, seal_plain};
+use crate::wire::rakp::{Exchange, Rakp2, Rakp4};
+use crate::wire::v2::{Packet, PayloadType, seal};
 use crate::wire::window::Window;
 use crate::wire::{Class, asf, classify, v15};
 
 use super::commands::{self, NO_PRIVILEGE};
 
-enum Stage {
+pub(super) enum Stage {
     /// Open Session was answered.
     Opened,
     /// RAKP 2 went out.
@@ -41,14 +39,14 @@ enum Stage {
     },
 }
 
-struct Slot {
-    managed: u32,
-    console: u32,
-    suite: CipherSuite,
-    max: u8,
-    peer: SocketAddr,
-    used: Instant,
-    stage: Stage,
+pub(super) struct Slot {
+    pub(super) managed: u32,
+    pub(super) console: u32,
+    pub(super) suite: CipherSuite,
+    pub(super) max: u8,
+    pub(super) peer: SocketAddr,
+    pub(super) used: Instant,
+    pub(super) stage: Stage,
 }
 
 /// A command that is to be carried out, and how its answer travels.
@@ -75,17 +73,21 @@ pub(crate) enum Asked {
 }
 
 pub(crate) struct Engine {
-    slots: Vec<Slot>,
+    pub(super) slots: Vec<Slot>,
     /// IPMI v1.5 sessions.
     pub(super) old: Vec<super::engine15::Slot15>,
     /// The serial line, while a session holds it.
     pub(super) sol: Option<super::serial::Serial>,
+    /// How often the serial line was to be given up and was not.
+    pub(super) deactivations: u32,
+    /// How often Get Session Challenge came from where.
+    pub(super) challenges: HashMap<SocketAddr, u32>,
     next: u32,
     /// How many sessions were opened to the end.
     pub(crate) opened: u64,
 }
 
-fn random<const N: usize>() -> [u8; N] {
+pub(super) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     rand::rng().fill_bytes(&mut bytes);
     bytes
@@ -97,6 +99,8 @@ impl Engine {
             slots: Vec::new(),
             old: Vec::new(),
             sol: None,
+            deactivations: 0,
+            challenges: HashMap::new(),
             next: u32::from_le_bytes(random()) | 1,
             opened: 0,
         }
@@ -138,15 +142,15 @@ impl Engine {
             .retain(|slot| now.saturating_duration_since(slot.used) < timeout);
     }
 
-    fn slot(&mut self, managed: u32) -> Option<&mut Slot> {
+    pub(super) fn slot(&mut self, managed: u32) -> Option<&mut Slot> {
         self.slots.iter_mut().find(|s| s.managed == managed)
     }
 
     /// Takes a datagram apart and verifies it.
-    pub(crate) fn ask(&mut self, now: Instant, datagram: &[u8]) -> Asked {
+    pub(crate) fn ask(&mut self, now: Instant, spec: &BmcSpec, datagram: &[u8]) -> Asked {
         match classify(datagram) {
             Class::Asf => asf::decode_ping(datagram).map_or(Asked::Nothing, Asked::Ping),
-            Class::V15 => self.ask_v15(now, datagram),
+            Class::V15 => self.ask_v15(now, spec, datagram),
             Class::V2 => self.ask_v2(now, datagram),
             Class::Other => Asked::Nothing,
         }
@@ -202,280 +206,6 @@ impl Engine {
             return Asked::Sol(packet.session, payload);
         }
         Self::call(&payload, Some(packet.session))
-    }
-
-    /// Answers a step of the handshake. `failing` is a status that a tap wants.
-    pub(crate) fn handshake(
-        &mut self,
-        now: Instant,
-        peer: SocketAddr,
-        spec: &BmcSpec,
-        state: &BmcState,
-        kind: PayloadType,
-        payload: &[u8],
-    ) -> Option<Vec<u8>> {
-        match kind {
-            PayloadType::OpenRequest => self.open(now, peer, spec, payload),
-            PayloadType::Rakp1 => self.rakp1(now, spec, state, payload),
-            PayloadType::Rakp3 => self.rakp3(now, spec, payload),
-            _ => None,
-        }
-    }
-
-    fn open(
-        &mut self,
-        now: Instant,
-        peer: SocketAddr,
-        spec: &BmcSpec,
-        payload: &[u8],
-    ) -> Option<Vec<u8>> {
-        let request = OpenRequest::decode(payload).ok()?;
-        let quirks = &spec.quirks;
-        let console = if quirks.id_zero { 0 } else { request.console };
-        let refuse = |code: u8| {
-            let mut payload = OpenResponse {
-                tag: request.tag,
-                status: code,
-                console: Some(console),
-                accepted: None,
-            }
-            .encode();
-            if quirks.short_refusal {
-                payload.truncate(2);
-            }
-            Some(seal_plain(PayloadType::OpenResponse, &payload))
-        };
-        let (a, i, c) = request.algorithms;
-        let wanted = if (a, i, c) == (0xff, 0xff, 0xff) {
-            spec.suites.first().copied()
-        } else {
-            CipherSuite::from_algorithms(a, i, c).filter(|suite| spec.suites.contains(suite))
-        };
-        let Some(suite) = wanted else {
-            return if quirks.silent_suite {
-                None
-            } else {
-                refuse(quirks.suite_status.unwrap_or(status::NO_SUITE))
-            };
-        };
-        // The same request again: its answer was lost. The specification leaves it open; a good BMC does not open a second session for it.
-        let taken = self.slots_taken();
-        let known = self.slots.iter_mut().find(|s| {
-            !matches!(s.stage, Stage::Active { .. })
-                && s.peer == peer
-                && s.console == request.console
-        });
-        let max = if request.privilege == 0 {
-            4
-        } else {
-            request.privilege.min(4)
-        };
-        let managed = match known.filter(|_| !quirks.open_each_time) {
-            Some(slot) => {
-                slot.used = now;
-                slot.managed
-            }
-            None if taken >= spec.slots => return refuse(status::NO_RESOURCES),
-            None => {
-                let managed = self.next_id();
-                let stage = Stage::Opened;
-                let slot = Slot {
-                    managed,
-                    console: request.console,
-                    suite,
-                    max,
-                    peer,
-                    used: now,
-                    stage,
-                };
-                self.slots.push(slot);
-                managed
-            }
-        };
-        let answered = quirks.downgrade.and_then(CipherSuite::new).unwrap_or(suite);
-        let accepted = OpenAccepted {
-            privilege: max,
-            managed,
-            algorithms: answered.codes(),
-        };
-        let response = OpenResponse {
-            tag: request.tag,
-            status: status::OK,
-            console: Some(console),
-            accepted: Some(accepted),
-        };
-        Some(seal_plain(PayloadType::OpenResponse, &response.encode()))
-    }
-
-    fn rakp1(
-        &mut self,
-        now: Instant,
-        spec: &BmcSpec,
-        state: &BmcState,
-        payload: &[u8],
-    ) -> Option<Vec<u8>> {
-        let rakp1 = Rakp1::decode(payload).ok()?;
-        let quirks = &spec.quirks;
-        let seal_rakp2 = |rakp2: &Rakp2| Some(seal_plain(PayloadType::Rakp2, &rakp2.encode()));
-        let fail = |console, status| {
-            seal_rakp2(&Rakp2 {
-                tag: rakp1.tag,
-                status,
-                console: Some(console),
-                proof: None,
-            })
-        };
-        let Some(slot) = self.slot(rakp1.managed) else {
-            return fail(0, status::INVALID_SESSION);
-        };
-        slot.used = now;
-        let console = if quirks.id_zero { 0 } else { slot.console };
-        if let Stage::Proven {
-            rakp1: known,
-            rakp2,
-            ..
-        } = &slot.stage
-            && known.get(1..) == payload.get(1..)
-            && !quirks.fresh_rakp2
-        {
-            // The same message again, under another tag as some consoles send it.
-            return seal_rakp2(&Rakp2 {
-                tag: rakp1.tag,
-                ..rakp2.clone()
-            });
-        }
-        if matches!(slot.stage, Stage::Active { .. }) {
-            return None;
-        }
-        let wanted = Privilege::from_code(rakp1.role)?;
-        let by_name = rakp1.role & 0x10 != 0;
-        let user = state.users.values().find(|user| {
-            user.enabled
-                && user.messaging
-                && user.name.as_bytes() == rakp1.user
-                && (by_name || user.privilege >= wanted)
-        });
-        let Some(user) = user.cloned() else {
-            self.slots.retain(|s| s.managed != rakp1.managed);
-            return fail(console, status::UNAUTHORIZED_NAME);
-        };
-        if quirks.intel20 && by_name {
-            self.slots.retain(|s| s.managed != rakp1.managed);
-            return fail(console, status::UNAUTHORIZED_NAME);
-        }
-        if wanted > user.privilege {
-            self.slots.retain(|s| s.managed != rakp1.managed);
-            return fail(console, status::UNAUTHORIZED_ROLE);
-        }
-        let slot = self.slot(rakp1.managed)?;
-        let exchange = Exchange {
-            suite: slot.suite,
-            console: slot.console,
-            managed: slot.managed,
-            console_random: rakp1.random,
-            managed_random: random(),
-            guid: state.guid,
-            role: rakp1.role,
-            user: rakp1.user.clone(),
-        };
-        let mut code = exchange.rakp2_code(password(&user, spec));
-        if quirks.long_rakp2 {
-            code.extend([0; 4]);
-        }
-        let proof = Rakp2Proof {
-            random: exchange.managed_random,
-            guid: state.guid,
-            code,
-        };
-        let rakp2 = Rakp2 {
-            tag: rakp1.tag,
-            status: status::OK,
-            console: Some(console),
-            proof: Some(proof),
-        };
-        let datagram = seal_rakp2(&rakp2);
-        slot.stage = Stage::Proven {
-            rakp1: payload.to_vec(),
-            rakp2,
-            exchange,
-            user,
-        };
-        datagram
-    }
-
-    fn rakp3(&mut self, now: Instant, spec: &BmcSpec, payload: &[u8]) -> Option<Vec<u8>> {
-        let rakp3 = Rakp3::decode(payload).ok()?;
-        let quirks = &spec.quirks;
-        if rakp3.status != status::OK {
-            // The console gives up.
-            self.slots
-                .retain(|s| s.managed != rakp3.managed || matches!(s.stage, Stage::Active { .. }));
-            return None;
-        }
-        let seal_rakp4 = |rakp4: &Rakp4| Some(seal_plain(PayloadType::Rakp4, &rakp4.encode()));
-        let fail = |console, status| {
-            seal_rakp4(&Rakp4 {
-                tag: rakp3.tag,
-                status,
-                console: Some(console),
-                code: Vec::new(),
-            })
-        };
-        let Some(slot) = self.slot(rakp3.managed) else {
-            return fail(0, status::INVALID_SESSION);
-        };
-        slot.used = now;
-        let console = if quirks.id_zero { 0 } else { slot.console };
-        let (exchange, user) = match &slot.stage {
-            Stage::Proven { exchange, user, .. } => (exchange, user),
-            Stage::Active {
-                rakp3: known,
-                rakp4,
-                ..
-            } if known.get(1..) == payload.get(1..) && !quirks.rakp3_once => {
-                return seal_rakp4(&Rakp4 {
-                    tag: rakp3.tag,
-                    ..rakp4.clone()
-                });
-            }
-            Stage::Active { .. } => return None,
-            Stage::Opened => return fail(console, status::INVALID_SESSION),
-        };
-        if !same(&exchange.rakp3_code(password(user, spec)), &rakp3.code) {
-            self.slots.retain(|s| s.managed != rakp3.managed);
-            return fail(console, status::INVALID_INTEGRITY);
-        }
-        let kg = if spec.kg.is_empty() {
-            password(user, spec)
-        } else {
-            &spec.kg
-        };
-        let sik = exchange.sik(kg);
-        let mut code = exchange.rakp4_code(&sik);
-        let keys = SessionKeys::derive(exchange.suite, sik, password(user, spec));
-        if quirks.intel20 {
-            code.truncate(keys.code_len());
-        }
-        let rakp4 = Rakp4 {
-            tag: rakp3.tag,
-            status: status::OK,
-            console: Some(console),
-            code,
-        };
-        let datagram = seal_rakp4(&rakp4);
-        let role = Privilege::from_code(exchange.role).unwrap_or(Privilege::User);
-        let max = Privilege::from_code(slot.max).unwrap_or(Privilege::Administrator);
-        slot.stage = Stage::Active {
-            rakp3: payload.to_vec(),
-            rakp4,
-            keys,
-            window: Window::starting_at(1, 16, 16),
-            seq: 0,
-            privilege: Privilege::User.min(role),
-            limit: role.min(user.privilege).min(max),
-        };
-        self.opened += 1;
-        datagram
     }
 
     /// Answers a command that belongs to the session layer itself; `None` if it is the BMC's business, an error is a completion code.
@@ -536,7 +266,7 @@ impl Engine {
                         }
                     });
                 }
-                0x48 | 0x49 => return Some(self.activate_sol(session, call)),
+                0x48 | 0x49 => return Some(self.activate_sol(spec, session, call)),
                 0x3c => {
                     let id = call.data.first_chunk::<4>().map(|b| u32::from_le_bytes(*b));
                     return Some(match id {
@@ -587,11 +317,19 @@ impl Engine {
             .users
             .values()
             .any(|u| u.enabled && !u.name.is_empty());
-        let status =
-            u8::from(!spec.kg.is_empty()) << 5 | u8::from(named) << 2 | u8::from(null) << 1;
+        let off = spec.per_message_off || spec.quirks.forcepermsg || spec.quirks.unexpected_auth;
+        let status = u8::from(!spec.kg.is_empty()) << 5
+            | u8::from(off) << 4
+            | u8::from(named) << 2
+            | u8::from(null) << 1;
+        let types = spec
+            .auth_types
+            .iter()
+            .filter(|_| !spec.quirks.no_auth_types)
+            .fold(0u8, |types, auth| types | 1 << (auth.code() & 7));
         vec![
             0x01,
-            if extended { 0x80 } else { 0 } | 0x14,
+            if extended { 0x80 } else { 0 } | types,
             status,
             if extended {
                 0x02 | u8::from(spec.v15)
@@ -631,7 +369,7 @@ impl Engine {
             return Some(v15::seal(v15::AuthType::None, &[], 0, 0, &message));
         };
         if self.old.iter().any(|s| s.session == session) {
-            return self.answer15(session, &message);
+            return self.answer15(spec, session, &message);
         }
         let slot = self.slots.iter_mut().find(|s| s.managed == session)?;
         let Stage::Active { keys, seq, .. } = &mut slot.stage else {
@@ -652,11 +390,6 @@ impl Engine {
             random(),
         ))
     }
-}
-
-fn password<'a>(user: &'a User, spec: &BmcSpec) -> &'a [u8] {
-    let most = if spec.quirks.intel20 { 16 } else { 20 };
-    &user.password[..user.password.len().min(most)]
 }
 
 /// Get Channel Cipher Suites (22.15): records of 16 bytes at a time.

@@ -1,5 +1,6 @@
 //! The BMC's side of IPMI v1.5 sessions: challenge, activation, authentication codes.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use rand::RngCore;
@@ -24,6 +25,8 @@ pub(super) struct Slot15 {
     pub(super) used: Instant,
     pub(super) privilege: Privilege,
     pub(super) limit: Privilege,
+    /// Activate Session was answered.
+    answered: bool,
     auth: AuthType,
     challenge: [u8; 16],
     user: User,
@@ -36,7 +39,7 @@ impl Engine {
         self.old.iter_mut().find(|s| s.session == session)
     }
 
-    pub(super) fn ask_v15(&mut self, now: Instant, datagram: &[u8]) -> Asked {
+    pub(super) fn ask_v15(&mut self, now: Instant, spec: &BmcSpec, datagram: &[u8]) -> Asked {
         let Ok(packet) = Packet::parse(datagram) else {
             return Asked::Nothing;
         };
@@ -46,7 +49,9 @@ impl Engine {
         let Some(slot) = self.slot15(packet.session) else {
             return Asked::Nothing;
         };
-        if packet.auth != slot.auth || !packet.verify(&slot.user.password) {
+        let codeless = slot.active && spec.per_message_off && packet.auth == AuthType::None;
+        let coded = packet.auth == slot.auth && packet.verify(&slot.user.password);
+        if !codeless && !coded {
             return Asked::Nothing;
         }
         // Activate Session itself is not numbered.
@@ -69,7 +74,7 @@ impl Engine {
         }
         match (call.code, call.session) {
             (0x39, None) => Some(self.challenge(spec, state, &call.data)),
-            (0x3a, Some(session)) => Some(self.activate(session, &call.data)),
+            (0x3a, Some(session)) => Some(self.activate(spec, session, &call.data)),
             _ => None,
         }
     }
@@ -78,6 +83,10 @@ impl Engine {
         let (Some(auth), Some(name)) = (data.first(), data.get(1..17)) else {
             return Err(super::commands::BAD_LENGTH);
         };
+        let auth = AuthType::from_code(auth & 0x0f);
+        if !spec.auth_types.contains(&auth) {
+            return Err(super::commands::INVALID_FIELD);
+        }
         let end = name.iter().position(|b| *b == 0).unwrap_or(16);
         let user = state
             .users
@@ -95,10 +104,11 @@ impl Engine {
         self.old.push(Slot15 {
             session,
             active: false,
+            answered: false,
             used: Instant::now(),
             privilege: Privilege::User,
             limit: user.privilege,
-            auth: AuthType::from_code(auth & 0x0f),
+            auth,
             challenge,
             user,
             seq: 0,
@@ -109,7 +119,7 @@ impl Engine {
         Ok(out)
     }
 
-    fn activate(&mut self, session: u32, data: &[u8]) -> Result<Vec<u8>, u8> {
+    fn activate(&mut self, spec: &BmcSpec, session: u32, data: &[u8]) -> Result<Vec<u8>, u8> {
         let slot = self.slot15(session).ok_or(INVALID_SESSION)?;
         let (Some(privilege), Some(challenge), Some(first)) =
             (data.get(1), data.get(2..18), data.get(18..22))
@@ -135,7 +145,9 @@ impl Engine {
             self.opened += 1;
         }
         let slot = self.slot15(session).ok_or(INVALID_SESSION)?;
-        let mut out = vec![slot.auth.code()];
+        let none = spec.per_message_off || spec.quirks.forcepermsg || spec.quirks.unexpected_auth;
+        let rest = if none { AuthType::None } else { slot.auth };
+        let mut out = vec![rest.code()];
         out.extend(session.to_le_bytes());
         out.extend(1u32.to_le_bytes());
         out.push(slot.limit.code());
@@ -143,10 +155,44 @@ impl Engine {
     }
 
     /// Seals an answer in a v1.5 session.
-    pub(super) fn answer15(&mut self, session: u32, message: &[u8]) -> Option<Vec<u8>> {
+    pub(super) fn answer15(
+        &mut self,
+        spec: &BmcSpec,
+        session: u32,
+        message: &[u8],
+    ) -> Option<Vec<u8>> {
         let slot = self.slot15(session)?;
-        let datagram = seal(slot.auth, &slot.user.password, session, slot.seq, message);
+        let (quirks, first) = (&spec.quirks, !slot.answered);
+        slot.answered |= slot.active;
+        // The answer to Activate Session carries a code in any case.
+        let auth = if spec.per_message_off && !first {
+            AuthType::None
+        } else {
+            slot.auth
+        };
+        let seq = if quirks.big_endian_seq {
+            slot.seq.swap_bytes()
+        } else {
+            slot.seq
+        };
+        let password = if quirks.wrong_auth_codes {
+            b"another".as_slice()
+        } else {
+            &slot.user.password
+        };
+        let datagram = seal(auth, password, session, seq, message);
         slot.seq = slot.seq.wrapping_add(1).max(1);
         Some(datagram)
+    }
+
+    /// Is the datagram to be left unheard? Some BMCs go deaf to a port from which Get Session Challenge came twice.
+    pub(super) fn is_deaf(&mut self, spec: &BmcSpec, peer: SocketAddr, asked: &Asked) -> bool {
+        if !spec.quirks.deaf_after_challenges {
+            return false;
+        }
+        if matches!(asked, Asked::Command(call) if call.code == 0x39 && call.session.is_none()) {
+            *self.challenges.entry(peer).or_default() += 1;
+        }
+        self.challenges.get(&peer).is_some_and(|count| *count > 1)
     }
 }

@@ -15,6 +15,7 @@ mod commands;
 mod engine;
 mod engine15;
 mod handle;
+mod handshake;
 mod network;
 mod power;
 mod relay;

@@ -1,6 +1,7 @@
 //! The serial console of a simulated machine: it echoes what is typed.
 
 use super::engine::{Call, Engine};
+use super::state::BmcSpec;
 
 const ALREADY_ACTIVE: u8 = 0x80;
 
@@ -15,8 +16,18 @@ pub(super) struct Serial {
 
 impl Engine {
     /// Activate and Deactivate Payload.
-    pub(super) fn activate_sol(&mut self, session: u32, call: &Call) -> Result<Vec<u8>, u8> {
+    pub(super) fn activate_sol(
+        &mut self,
+        spec: &BmcSpec,
+        session: u32,
+        call: &Call,
+    ) -> Result<Vec<u8>, u8> {
         if call.code == 0x49 {
+            // "Payload already deactivated", says a stuck one, and is not.
+            if self.sol.is_some() && self.deactivations < spec.quirks.sol_stuck {
+                self.deactivations += 1;
+                return Err(ALREADY_ACTIVE);
+            }
             self.sol = None;
             return Ok(Vec::new());
         }
@@ -30,7 +41,10 @@ impl Engine {
             next: 1,
             last: Vec::new(),
         });
-        Ok(vec![0, 0, 0, 0, 0x40, 0, 0x40, 0, 0x6f, 0x02, 0xff, 0xff])
+        let [low, high] = spec.quirks.sol_size.unwrap_or(0x40).to_le_bytes();
+        Ok(vec![
+            0, 0, 0, 0, low, high, low, high, 0x6f, 0x02, 0xff, 0xff,
+        ])
     }
 
     /// One packet: acknowledged and echoed in the same answer; the same packet again gets the same answer.

@@ -357,7 +357,12 @@ impl Shared {
             let now = Instant::now();
             let timeout = machine.spec.session_timeout;
             machine.engine.expire(now, timeout);
-            machine.engine.ask(now, datagram)
+            let Machine { spec, engine, .. } = &mut *machine;
+            let asked = engine.ask(now, spec, datagram);
+            if engine.is_deaf(spec, peer, &asked) {
+                return None;
+            }
+            asked
         };
         match asked {
             Asked::Nothing => None,

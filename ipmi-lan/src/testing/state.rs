@@ -12,6 +12,7 @@ use crate::command::chassis::RestorePolicy;
 use crate::command::lan::MacAddr;
 use crate::credentials::Privilege;
 use crate::wire::crypto::CipherSuite;
+use crate::wire::v15::AuthType;
 
 /// A user of a BMC.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,7 +90,7 @@ pub struct Quirks {
     pub open_each_time: bool,
     /// Refuses every command below Administrator with D4h.
     pub administrator_only: bool,
-    /// Appends bytes to RAKP 2's code.
+    /// Appends a byte to RAKP 2's code (`supermicro20`, `sun20`).
     pub long_rakp2: bool,
     /// Answers with a console session id of zero.
     pub id_zero: bool,
@@ -121,6 +122,34 @@ pub struct Quirks {
     pub lost_reservations: u32,
     /// Sends every answer twice.
     pub stutters: bool,
+    /// Answers every Open Session with the first of its suites, and means it (pyghmi, VirtualBMC).
+    pub one_suite: bool,
+    /// Refuses Open Session with a privilege other than "the highest" as an invalid role (`opensesspriv`).
+    pub refuses_open_privilege: bool,
+    /// Refuses Open Session with "the highest privilege" as an invalid role.
+    pub wants_open_privilege: bool,
+    /// Sends a check value in RAKP 4 where suite 0 has none (`integritycheckvalue`).
+    pub integrity_check_value: bool,
+    /// Says nothing where it ought to refuse a user or a password (pyghmi, VirtualBMC).
+    pub silent_refusals: bool,
+    /// v1.5: announces no authentication type at all, and has those that it has (`authcap`).
+    pub no_auth_types: bool,
+    /// v1.5: announces that messages need no authentication code, and heeds none without (`forcepermsg`).
+    pub forcepermsg: bool,
+    /// v1.5: announces that messages carry no authentication code, and sends them all the same (`unexpectedauth`).
+    pub unexpected_auth: bool,
+    /// v1.5: its own authentication codes are wrong (`noauthcodecheck`).
+    pub wrong_auth_codes: bool,
+    /// v1.5: sends its session sequence numbers most significant byte first (`endianseq`).
+    pub big_endian_seq: bool,
+    /// v1.5: hears nothing more from a port from which Get Session Challenge came twice.
+    pub deaf_after_challenges: bool,
+    /// Says that its SDR repository and its event log hold another number of records than they do.
+    pub wrong_counts: bool,
+    /// Announces these packet sizes for serial over LAN.
+    pub sol_size: Option<u16>,
+    /// Serial over LAN stays taken through that many deactivations.
+    pub sol_stuck: u32,
 }
 
 /// What a BMC is made with.
@@ -141,8 +170,12 @@ pub struct BmcSpec {
     pub kg: Vec<u8>,
     /// The suites that it has.
     pub suites: Vec<CipherSuite>,
-    /// It speaks IPMI v1.5 too (MD5 and password).
+    /// It speaks IPMI v1.5 too.
     pub v15: bool,
+    /// The authentication types of its IPMI v1.5: MD5 and password at first.
+    pub auth_types: Vec<AuthType>,
+    /// v1.5: messages after the login carry no authentication code.
+    pub per_message_off: bool,
     /// How many sessions it can hold, half-open ones included.
     pub slots: usize,
     /// After how long without a message a session is dropped, in real time.
@@ -180,6 +213,8 @@ impl BmcSpec {
             kg: Vec::new(),
             suites: vec![CipherSuite::S17, CipherSuite::S3],
             v15: true,
+            auth_types: vec![AuthType::Md5, AuthType::Password],
+            per_message_off: false,
             slots: 4,
             session_timeout: Duration::from_secs(60),
             quirks: Quirks::default(),
@@ -221,6 +256,20 @@ impl BmcSpec {
     #[must_use]
     pub fn suites(mut self, suites: impl IntoIterator<Item = CipherSuite>) -> Self {
         self.suites = suites.into_iter().collect();
+        self
+    }
+
+    /// The authentication types of its IPMI v1.5.
+    #[must_use]
+    pub fn auth_types(mut self, types: impl IntoIterator<Item = AuthType>) -> Self {
+        self.auth_types = types.into_iter().collect();
+        self
+    }
+
+    /// v1.5: messages after the login carry no authentication code.
+    #[must_use]
+    pub fn per_message_off(mut self, off: bool) -> Self {
+        self.per_message_off = off;
         self
     }
 

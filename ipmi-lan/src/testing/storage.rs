@@ -255,7 +255,12 @@ impl Storage {
                 Ok(out)
             }
             0x20 => {
-                let [low, high] = (self.sdrs.len() as u16).to_le_bytes();
+                let count = if ctx.quirks.wrong_counts {
+                    0x0102
+                } else {
+                    self.sdrs.len() as u16
+                };
+                let [low, high] = count.to_le_bytes();
                 Ok(vec![0x51, low, high, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0x02])
             }
             0x22 | 0x42 => {
@@ -265,7 +270,8 @@ impl Storage {
             0x23 => self.sdr(ctx, data),
             0x40 => {
                 let mut out = vec![0x51];
-                out.extend((self.sel.len() as u16).to_le_bytes());
+                let wrong = if ctx.quirks.wrong_counts { 7 } else { 0 };
+                out.extend((self.sel.len() as u16 + wrong).to_le_bytes());
                 out.extend(((1000 - self.sel.len().min(1000)) as u16 * 16).to_le_bytes());
                 out.extend([0; 8]);
                 out.push(0x02);

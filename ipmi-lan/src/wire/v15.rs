@@ -43,6 +43,17 @@ impl AuthType {
     }
 }
 
+impl std::fmt::Display for AuthType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::None => f.write_str("none"),
+            Self::Md5 => f.write_str("MD5"),
+            Self::Password => f.write_str("password"),
+            Self::Unknown(code) => write!(f, "type {code:x}h"),
+        }
+    }
+}
+
 /// A datagram taken apart, nothing of it verified yet.
 #[derive(Debug, Clone, Copy)]
 pub struct Packet<'a> {
