@@ -62,9 +62,8 @@ impl Engine {
             return refuse(status::INVALID_ROLE);
         }
         let (a, i, c) = request.algorithms;
-        let wanted = if quirks.one_suite {
-            spec.suites.first().copied()
-        } else if (a, i, c) == (0xff, 0xff, 0xff) {
+        let any = quirks.one_suite || (a, i, c) == (0xff, 0xff, 0xff);
+        let wanted = if any {
             spec.suites.first().copied()
         } else {
             CipherSuite::from_algorithms(a, i, c).filter(|suite| spec.suites.contains(suite))
