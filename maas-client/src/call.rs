@@ -26,6 +26,8 @@ pub struct Call {
     body: Option<(&'static str, Bytes)>,
     signed: bool,
     repeatable: bool,
+    /// The answer holds secrets: errors keep nothing of it.
+    secret: bool,
     timeout: Option<Duration>,
 }
 
@@ -42,6 +44,7 @@ impl Call {
             body: None,
             signed: true,
             repeatable,
+            secret: false,
             timeout: None,
         }
     }
@@ -109,11 +112,17 @@ impl Call {
         self
     }
 
+    /// Says that the answer holds secrets (keys, a BMC's password), of which no error may keep anything.
+    pub(crate) fn secret(mut self) -> Self {
+        self.secret = true;
+        self
+    }
+
     /// Sends it and decodes the JSON answer.
     pub async fn json<T: DeserializeOwned>(self) -> Result<T> {
-        let (operation, safe) = (self.operation(), self.repeatable);
+        let (operation, safe, secret) = (self.operation(), self.repeatable, self.secret);
         let answer = self.send().await?;
-        decode(&operation, &answer, safe)
+        answer.read(&operation, safe, secret)
     }
 
     /// Sends it and returns the answer as text.
@@ -271,11 +280,20 @@ impl Call {
         form
     }
 
+    /// A body without the key's secret, and without the passwords that this call sent: MAAS echoes the one,
+    /// and pages of errors the others.
     fn scrub(&self, text: &str) -> String {
-        match &self.client.0.key {
+        let mut text = match &self.client.0.key {
             Some(key) => key.scrub(text),
             None => text.to_owned(),
+        };
+        for (name, value) in &self.form {
+            // What is shorter hides nothing, and stands in every text.
+            if value.len() >= 4 && (name.contains("pass") || name.contains("secret")) {
+                text = text.replace(value.as_str(), "<secret>");
+            }
         }
+        text
     }
 
     fn transport(&self, operation: &str, e: reqwest::Error) -> Error {
@@ -321,36 +339,67 @@ struct Answer {
     body: Bytes,
 }
 
-fn decode<T: DeserializeOwned>(operation: &str, answer: &Answer, safe: bool) -> Result<T> {
-    let read = || {
-        let mut de = serde_json::Deserializer::from_slice(&answer.body);
-        let value = serde_path_to_error::deserialize(&mut de).map_err(|e| e.to_string())?;
-        de.end().map_err(|e| e.to_string())?;
-        Ok::<T, String>(value)
+/// Reads the body of an answer as the client does: for those that send requests by their own means
+/// ([`Call::bytes`]), for benchmarks and for fuzzing.
+///
+/// # Errors
+/// [`ErrorKind::Decode`] when it is not JSON, or lacks what makes up a `T` (its id, say).
+pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    let answer = Answer {
+        status: StatusCode::OK,
+        content_type: "application/json".to_owned(),
+        body: Bytes::copy_from_slice(body),
     };
-    // One field of another type than expected, in one of a thousand machines of a MAAS that is newer than
-    // this crate, must not hide the rest: what is no id takes its default, and the log says so.
-    let decoded = read().or_else(|reason| {
-        let again = crate::macros::leniently(read);
-        if again.is_ok() {
-            tracing::warn!(operation, %reason, "a field of the answer could not be read and is left out");
+    answer.read("read an answer", true, false)
+}
+
+impl Answer {
+    fn read<T: DeserializeOwned>(&self, operation: &str, safe: bool, secret: bool) -> Result<T> {
+        // Where a fault lies is worth its time only when there is one.
+        if let Ok(value) = serde_json::from_slice(&self.body) {
+            return Ok(value);
         }
-        again.map_err(|_| reason)
-    });
-    decoded.map_err(|reason| {
-        let text = String::from_utf8_lossy(&answer.body);
-        let what = if answer.body.is_empty() {
-            "an empty body".to_owned()
-        } else if answer.content_type.starts_with("text/html") {
-            format!("a web page: {}", error::cut(&error::html_text(&text), 200))
-        } else {
-            format!("{} that cannot be read: {reason}", if answer.content_type.is_empty() { "a body" } else { &answer.content_type })
+        let again = || {
+            let mut de = serde_json::Deserializer::from_slice(&self.body);
+            let value = serde_path_to_error::deserialize(&mut de).map_err(|e| e.to_string())?;
+            de.end().map_err(|e| e.to_string())?;
+            Ok::<T, String>(value)
         };
-        Error::new(ErrorKind::Decode, operation, format!("HTTP {} with {what}", answer.status.as_u16()))
-            .with_response(answer.status.as_u16(), &text)
-            .with_hint("something between here and MAAS may have answered in its place (a proxy?), or this MAAS is not one this client knows")
-            .with_unclear(!safe)
-    })
+        // One field of another type than expected, in one of a thousand machines of a MAAS that is newer
+        // than this crate, must not hide the rest: what is no id takes its default, and the log says so.
+        let reason = match again() {
+            Ok(value) => return Ok(value),
+            Err(_) if secret => "it is kept secret".to_owned(),
+            Err(reason) => reason,
+        };
+        if let Ok(value) = crate::macros::leniently(again) {
+            tracing::warn!(operation, %reason, "a field of the answer could not be read and is left out");
+            return Ok(value);
+        }
+        let text = String::from_utf8_lossy(&self.body);
+        let what = if self.body.is_empty() {
+            "an empty body".to_owned()
+        } else if self.content_type.starts_with("text/html") || text.trim_start().starts_with('<') {
+            format!("a web page: {}", error::cut(&error::html_text(&text), 200))
+        } else if self.content_type.is_empty() {
+            format!("a body that cannot be read: {reason}")
+        } else {
+            format!("{} that cannot be read: {reason}", self.content_type)
+        };
+        let status = self.status.as_u16();
+        let kept = if secret { "" } else { &*text };
+        Err(Error::new(
+            ErrorKind::Decode,
+            operation,
+            format!("HTTP {status} with {what}"),
+        )
+        .with_response(status, kept)
+        .with_hint(
+            "something between here and MAAS may have answered in its place (a proxy?), \
+                     or this MAAS is not one this client knows",
+        )
+        .with_unclear(!safe))
+    }
 }
 
 /// The innermost reason of a failure: the outer layers only say "error sending request".

@@ -215,10 +215,11 @@ impl Client {
     }
 
     /// Exchanges a user's name and password for an API key, as MAAS 3.x does for its own login.
-    /// The same `consumer` name gets the same key again.
+    /// The same `consumer` name gets the same key again; the empty one is not sent, and MAAS then names it itself.
     ///
     /// # Errors
-    /// [`ErrorKind::Authentication`] when they are wrong (MAAS answers an empty 403).
+    /// [`ErrorKind::Authentication`] when they are wrong (MAAS answers an empty 403);
+    /// [`is_not_found`](Error::is_not_found) from a MAAS that has no such login: give it an API key instead.
     pub async fn authenticate(
         &self,
         username: &str,
@@ -235,7 +236,8 @@ impl Client {
             .outside(http::Method::POST, "accounts/authenticate/")
             .form("username", username)
             .form("password", password.expose_secret())
-            .form("consumer", consumer)
+            .form("consumer", Some(consumer).filter(|name| !name.is_empty()))
+            .secret()
             // Asking twice gives the same key: it may be repeated.
             .repeatable()
             .json()
@@ -248,6 +250,10 @@ impl Client {
                         "the user name or the password is wrong",
                     )
                     .with_response(403, "")
+                } else if e.is_not_found() {
+                    e.with_hint(
+                        "this MAAS does not log in by name and password here: give an API key (`maas apikey --username <admin>` on the region)",
+                    )
                 } else {
                     e
                 }

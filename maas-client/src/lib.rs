@@ -29,7 +29,7 @@ mod wait;
 
 pub use api::*;
 pub use auth::ApiKey;
-pub use call::Call;
+pub use call::{Call, decode};
 pub use client::{Client, ClientBuilder, Retry};
 pub use error::{Error, ErrorKind, FieldErrors, Result};
 pub use ids::*;

@@ -161,7 +161,12 @@ impl Step for CreateVmHost {
                 .cpu_over_commit_ratio(capacity.cpu)
                 .memory_over_commit_ratio(capacity.memory);
             if let Some(password) = &self.site.config.lxd.password {
-                params = params.power_pass(password.value().clone());
+                // LXD's own word for it: MAAS passes `power_pass` over in silence, and LXD then trusts nobody.
+                params = if wanted.kind == "lxd" {
+                    params.password(password.value().clone())
+                } else {
+                    params.power_pass(password.value().clone())
+                };
             }
             maas.vm_hosts()
                 .create(&wanted.kind, &wanted.address, &params)

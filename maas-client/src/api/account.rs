@@ -26,6 +26,7 @@ impl Account {
         let a: Answer = self
             .post("account/")
             .op("create_authorisation_token")
+            .secret()
             .form("name", name)
             .json()
             .await?;
@@ -51,6 +52,7 @@ impl Account {
         let items: Vec<Item> = self
             .get("account/")
             .op("list_authorisation_tokens")
+            .secret()
             .json()
             .await?;
         items

@@ -104,6 +104,7 @@ impl Racks {
     pub async fn power_parameters(&self, id: &SystemId) -> Result<PowerParameterMap> {
         self.get(at!["rackcontrollers", id])
             .op("power_parameters")
+            .secret()
             .json()
             .await
     }

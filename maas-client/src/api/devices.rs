@@ -109,6 +109,7 @@ impl Devices {
     pub async fn power_parameters(&self, id: &SystemId) -> Result<PowerParameterMap> {
         self.get(at!["devices", id])
             .op("power_parameters")
+            .secret()
             .json()
             .await
     }
@@ -197,6 +198,7 @@ impl Nodes {
     pub async fn power_parameters(&self, id: &SystemId) -> Result<PowerParameterMap> {
         self.get(at!["nodes", id])
             .op("power_parameters")
+            .secret()
             .json()
             .await
     }

@@ -358,6 +358,7 @@ impl Machines {
     pub async fn power_parameters(&self, id: &SystemId) -> Result<PowerParameterMap> {
         self.get(at!["machines", id])
             .op("power_parameters")
+            .secret()
             .json()
             .await
     }
@@ -369,6 +370,7 @@ impl Machines {
     ) -> Result<BTreeMap<SystemId, PowerParameterMap>> {
         self.get("machines/")
             .op("power_parameters")
+            .secret()
             .query("id", ids)
             .json()
             .await

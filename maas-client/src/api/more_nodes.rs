@@ -228,7 +228,12 @@ impl Machines {
             token_key: String,
             token_secret: secrecy::SecretString,
         }
-        let answer: Option<Answer> = self.get(at!["machines", id]).op("get_token").json().await?;
+        let answer: Option<Answer> = self
+            .get(at!["machines", id])
+            .op("get_token")
+            .secret()
+            .json()
+            .await?;
         Ok(answer.map(|a| ApiKey::new(a.consumer_key, a.token_key, a.token_secret)))
     }
 
@@ -337,6 +342,7 @@ impl Racks {
     ) -> Result<BTreeMap<SystemId, PowerParameterMap>> {
         self.get("rackcontrollers/")
             .op("power_parameters")
+            .secret()
             .query("id", id)
             .json()
             .await
@@ -442,6 +448,7 @@ impl Regions {
     pub async fn power_parameters(&self, id: &SystemId) -> Result<PowerParameterMap> {
         self.get(at!["regioncontrollers", id])
             .op("power_parameters")
+            .secret()
             .json()
             .await
     }

@@ -202,7 +202,11 @@ impl VmHosts {
 
     /// How MAAS reaches the hypervisor: it holds MAAS's client certificate with its private key.
     pub async fn parameters(&self, id: VmHostId) -> Result<PowerParameterMap> {
-        self.get(at![self.base, id]).op("parameters").json().await
+        self.get(at![self.base, id])
+            .op("parameters")
+            .secret()
+            .json()
+            .await
     }
 
     /// Adds a tag.

@@ -95,7 +95,7 @@ pub async fn call(c: &Client, a: &Asked) -> Option<Result<Value>> {
         match (a.method.as_str(), segments.as_slice(), a.op.as_deref()) {
             ("POST", ["MAAS", "accounts", "authenticate"], None) => {
                 let password = a.field("password").to_owned().into();
-                c.authenticate(a.field("username"), &password, a.maybe("consumer")?)
+                c.authenticate(a.field("username"), &password, a.field("consumer"))
                     .await
                     .map(|_| Value::Null)
             }
