@@ -31,6 +31,7 @@ struct Inner {
     endpoint: Endpoint,
     credentials: Credentials,
     options: Options,
+    feed: crate::wait::FeedSlot,
 }
 
 /// What the last login told, and which login it was.
@@ -111,6 +112,7 @@ impl Client {
                 endpoint: at,
                 credentials,
                 options,
+                feed: crate::wait::FeedSlot::default(),
             }),
         })
     }
@@ -179,6 +181,11 @@ impl Client {
     /// Where this client is connected to.
     pub fn endpoint(&self) -> &Endpoint {
         &self.inner.endpoint
+    }
+
+    /// Limits and intervals.
+    pub fn options(&self) -> &Options {
+        &self.inner.options
     }
 
     /// Losses and reconnections from now on.
@@ -360,6 +367,48 @@ impl Client {
                 Err(if sent { e.unclear() } else { e })
             }
         }
+    }
+}
+
+impl Client {
+    /// A request of the HTTPS side, as the user who is logged in.
+    pub(crate) async fn http(
+        &self,
+        operation: &str,
+        request: http::request::Builder,
+        body: Bytes,
+        timeout: Duration,
+    ) -> Result<crate::connect::HttpAnswer> {
+        let i = &self.inner;
+        crate::connect::http_request(
+            operation,
+            &i.endpoint,
+            &i.credentials,
+            &i.options,
+            request,
+            body,
+            timeout,
+        )
+        .await
+    }
+
+    /// A websocket beside the RPC's, as the user who is logged in.
+    pub(crate) async fn side_socket(&self, operation: &str, path: &str) -> Result<Socket> {
+        let i = &self.inner;
+        let authorization = crate::connect::basic(&i.credentials);
+        crate::connect::side_socket(operation, &i.endpoint, &i.options, path, &authorization).await
+    }
+
+    /// The model of this connection, where the call needs one.
+    pub(crate) fn need_model(&self, operation: &str) -> Result<ModelUuid> {
+        self.model_uuid().ok_or_else(|| {
+            Error::invalid(operation, "this is the controller's connection")
+                .hint("open the model's with open_model")
+        })
+    }
+
+    pub(crate) fn status_feed(&self) -> &crate::wait::FeedSlot {
+        &self.inner.feed
     }
 }
 

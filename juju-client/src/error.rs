@@ -100,6 +100,21 @@ impl Error {
         self.0.hint.is_some()
     }
 
+    /// The same once more: several waited for one answer.
+    pub(crate) fn again(&self) -> Self {
+        let i = &self.0;
+        Self(Box::new(Inner {
+            kind: i.kind,
+            operation: i.operation.clone(),
+            message: i.message.clone(),
+            code: i.code.clone(),
+            info: i.info.clone(),
+            unclear: i.unclear,
+            hint: i.hint.clone(),
+            source: None,
+        }))
+    }
+
     pub(crate) fn unclear(mut self) -> Self {
         self.0.unclear = true;
         self

@@ -15,6 +15,7 @@ pub(crate) const SUPPORTED: &[Supported] = &[
     ("Annotations", &[2]),
     ("Application", &[15, 16, 17, 18, 19, 20, 21, 22]),
     ("ApplicationOffers", &[4, 5, 6]),
+    ("Backups", &[3]),
     ("Block", &[2]),
     ("Bundle", &[6, 7, 8]),
     ("Charms", &[5, 6, 7]),

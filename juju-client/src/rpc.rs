@@ -84,10 +84,7 @@ impl Reply {
         let body: Body<T> = match serde_json::from_slice(&self.frame) {
             Ok(body) => body,
             // Decoded again, slowly, for the path of what is wrong.
-            Err(_) => {
-                let mut de = serde_json::Deserializer::from_slice(&self.frame);
-                serde_path_to_error::deserialize(&mut de).map_err(|e| e.to_string())?
-            }
+            Err(_) => liberal(&self.frame)?,
         };
         match body.response {
             Some(r) => Ok(r),
@@ -96,6 +93,69 @@ impl Reply {
                 .map_err(|e| e.to_string()),
         }
     }
+}
+
+/// What another version writes another way is taken all the same, slowly: a null where something must be is as if it were not there, a
+/// number stands for its text and the other way round. What is still wrong is told with its path.
+fn liberal<T: serde::de::DeserializeOwned>(frame: &[u8]) -> Result<Body<T>, String> {
+    let strict = || {
+        let mut de = serde_json::Deserializer::from_slice(frame);
+        serde_path_to_error::deserialize::<_, Body<T>>(&mut de).map_err(|e| e.to_string())
+    };
+    let mut value: serde_json::Value = match serde_json::from_slice(frame) {
+        Ok(v) => v,
+        Err(_) => return strict(),
+    };
+    drop_nulls(&mut value);
+    // Each round mends one place.
+    for _ in 0..64 {
+        match serde_path_to_error::deserialize::<_, Body<T>>(value.clone()) {
+            Ok(body) => return Ok(body),
+            Err(e) => {
+                let text = e.inner().to_string();
+                let Some(at) = at_path(&mut value, e.path()) else {
+                    return strict();
+                };
+                let wants_text = text.contains("expected a string");
+                let new = match at {
+                    serde_json::Value::Number(n) if wants_text => n.to_string().into(),
+                    serde_json::Value::Bool(b) if wants_text => b.to_string().into(),
+                    serde_json::Value::String(s) => match serde_json::from_str(s) {
+                        Ok(v @ (serde_json::Value::Number(_) | serde_json::Value::Bool(_))) => v,
+                        _ => return strict(),
+                    },
+                    _ => return strict(),
+                };
+                *at = new;
+            }
+        }
+    }
+    strict()
+}
+
+fn drop_nulls(v: &mut serde_json::Value) {
+    match v {
+        serde_json::Value::Object(m) => {
+            m.retain(|_, v| !v.is_null());
+            m.values_mut().for_each(drop_nulls);
+        }
+        serde_json::Value::Array(a) => a.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
+}
+
+fn at_path<'a>(
+    mut at: &'a mut serde_json::Value,
+    path: &serde_path_to_error::Path,
+) -> Option<&'a mut serde_json::Value> {
+    for s in path {
+        at = match s {
+            serde_path_to_error::Segment::Seq { index } => at.get_mut(*index)?,
+            serde_path_to_error::Segment::Map { key } => at.get_mut(key.as_str())?,
+            _ => return None,
+        };
+    }
+    Some(at)
 }
 
 /// What a frame turned out to be.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::progress::ActionMessage;
 use super::status::words;
 use super::{Results, WireError, nullable, single};
 use crate::client::Client;
@@ -65,6 +66,8 @@ pub struct ActionResult {
     pub output: BTreeMap<String, Value>,
     /// What it logged.
     pub log: Vec<String>,
+    /// The same with its times.
+    pub messages: Vec<ActionMessage>,
 }
 
 impl ActionResult {
@@ -90,7 +93,7 @@ impl ActionResult {
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "kebab-case", default)]
-struct Wire {
+pub(super) struct Wire {
     action: Option<WireAction>,
     status: ActionStatus,
     #[serde(deserialize_with = "nullable")]
@@ -98,7 +101,7 @@ struct Wire {
     #[serde(deserialize_with = "nullable")]
     output: BTreeMap<String, Value>,
     #[serde(deserialize_with = "nullable")]
-    log: Vec<LogLine>,
+    log: Vec<ActionMessage>,
     error: Option<WireError>,
 }
 
@@ -110,14 +113,8 @@ struct WireAction {
     name: String,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct LogLine {
-    message: String,
-}
-
 impl Wire {
-    fn read(self, operation: &str) -> Result<ActionResult> {
+    pub(super) fn read(self, operation: &str) -> Result<ActionResult> {
         if let Some(e) = self.error.filter(|e| !e.message.is_empty()) {
             return Err(e.into_error(operation));
         }
@@ -129,7 +126,8 @@ impl Wire {
             status: self.status,
             message: self.message,
             output: self.output,
-            log: self.log.into_iter().map(|l| l.message).collect(),
+            log: self.log.iter().map(|l| l.message.clone()).collect(),
+            messages: self.log,
         })
     }
 }
@@ -154,6 +152,10 @@ impl Client {
 }
 
 impl Actions {
+    pub(super) fn client(&self) -> &Client {
+        &self.0
+    }
+
     /// Asks a unit (`vault/0`, or `vault/leader`) to run an action. The server does not check the parameters.
     ///
     /// # Errors
@@ -296,10 +298,20 @@ impl Actions {
     /// # Errors
     /// As every call.
     pub async fn cancel(&self, id: &ActionId) -> Result<ActionResult> {
+        let hint = |e: Error| {
+            if e.message().contains("cannot prepare statement") {
+                e.hint("4.0 up to 4.0.15 cannot cancel: let the action end, or its timeout pass")
+            } else {
+                e
+            }
+        };
         let r: Results<Wire> = self
             .0
             .call("Action", "Cancel", json!({"entities": [{"tag": id.tag()}]}))
-            .await?;
-        single(r, "Action.Cancel")?.read("Action.Cancel")
+            .await
+            .map_err(hint)?;
+        single(r, "Action.Cancel")?
+            .read("Action.Cancel")
+            .map_err(hint)
     }
 }

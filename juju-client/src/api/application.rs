@@ -197,6 +197,10 @@ impl Client {
 }
 
 impl Applications {
+    pub(crate) fn client(&self) -> &Client {
+        &self.0
+    }
+
     /// Deploys.
     ///
     /// # Errors

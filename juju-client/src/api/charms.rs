@@ -364,6 +364,46 @@ impl Charms {
         Ok(w.charm_urls)
     }
 
+    /// Uploads a charm (`*.charm`, a zip) of this name into the model, and says the URL that it has there: each upload is a new revision,
+    /// even of the same bytes. `series` (`jammy`) matters to old 3.x alone.
+    ///
+    /// # Errors
+    /// Not a charm; what the server refuses. After an unclear failure look with [`Charms::list`].
+    pub async fn upload(&self, name: &str, archive: bytes::Bytes, series: &str) -> Result<String> {
+        use sha2::Digest as _;
+        let op = format!("upload the charm {name:?}");
+        let model = self.0.need_model(&op)?;
+        let digest = hex::encode(sha2::Sha256::digest(&archive));
+        let put = http::Request::put(format!("/model-{model}/charms/{name}-{}", &digest[..7]))
+            .header("Content-Type", "application/zip")
+            .header("Juju-Curl", format!("local:{name}-0"));
+        let limit = std::time::Duration::from_secs(600);
+        let mut answer = self.0.http(&op, put, archive.clone(), limit).await?;
+        if matches!(answer.status, 404 | 405 | 501) && self.0.server_version().starts_with("3.") {
+            // 3.1 to 3.3: the form that 4.0 does not have any more.
+            let post = http::Request::post(format!(
+                "/model/{model}/charms?schema=local&series={series}&revision=0"
+            ))
+            .header("Content-Type", "application/zip");
+            answer = self.0.http(&op, post, archive, limit).await?;
+        }
+        let json = answer.json(&op)?;
+        json["charm-url"]
+            .as_str()
+            .map(str::to_owned)
+            .or_else(|| {
+                let header = answer.headers.get("juju-curl")?;
+                header.to_str().ok().map(str::to_owned)
+            })
+            .ok_or_else(|| {
+                Error::new(
+                    crate::ErrorKind::Protocol,
+                    &op,
+                    "the answer names no charm URL",
+                )
+            })
+    }
+
     /// The resources of a charm as the store has them now.
     ///
     /// # Errors

@@ -144,6 +144,60 @@ impl Clouds {
             .map(drop)
     }
 
+    /// One cloud.
+    ///
+    /// # Errors
+    /// `is_not_found()`.
+    pub async fn get(&self, name: &str) -> Result<Cloud> {
+        #[derive(Deserialize)]
+        struct Wire {
+            #[serde(default)]
+            cloud: Option<Cloud>,
+            #[serde(default)]
+            error: Option<super::WireError>,
+        }
+        const OP: &str = "Cloud.Cloud";
+        let params = json!({"entities": [{"tag": format!("cloud-{name}")}]});
+        let r: Results<Wire> = self.0.read("Cloud", "Cloud", params).await?;
+        let one = single(r, OP)?;
+        super::OneResult {
+            result: one.cloud,
+            error: one.error,
+        }
+        .take(OP)
+    }
+
+    /// Makes a credential of the logged-in user. One of that name is replaced without a look at the models that use it:
+    /// [`Clouds::update_credential`] looks.
+    ///
+    /// # Errors
+    /// The cloud is unknown, the attributes are not those of its kind.
+    pub async fn add_credential(
+        &self,
+        cloud: &str,
+        name: &str,
+        credential: &CloudCredential,
+    ) -> Result<()> {
+        let tag = credential_tag(cloud, self.0.user(), name);
+        let params = json!({"credentials": [{"tag": tag, "credential": credential.wire()}]});
+        let r: Results<ErrorResult> = self.0.call("Cloud", "AddCredentials", params).await?;
+        super::all_ok(r, "Cloud.AddCredentials")
+    }
+
+    /// Forgets a credential of the logged-in user; with `force` even if models use it.
+    ///
+    /// # Errors
+    /// It is in use.
+    pub async fn revoke_credential(&self, cloud: &str, name: &str, force: bool) -> Result<()> {
+        let tag = credential_tag(cloud, self.0.user(), name);
+        let params = json!({"credentials": [{"tag": tag, "force": force}]});
+        let r: Results<ErrorResult> = self
+            .0
+            .call("Cloud", "RevokeCredentialsCheckModels", params)
+            .await?;
+        super::all_ok(r, "Cloud.RevokeCredentialsCheckModels")
+    }
+
     /// Changes a cloud's definition.
     ///
     /// # Errors

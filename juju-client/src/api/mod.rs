@@ -3,14 +3,22 @@
 pub mod actions;
 pub mod annotations;
 pub mod application;
+pub mod backups;
 pub mod charms;
 pub mod cloud;
 pub mod controller;
+pub mod keys;
+pub mod logs;
 pub mod machines;
 pub mod models;
+pub mod offers;
+pub mod progress;
+pub mod repository;
 pub mod resources;
+pub mod secrets;
 pub mod spaces;
 pub mod status;
+pub mod storage;
 pub mod watcher;
 
 use serde::Deserialize;

@@ -301,7 +301,161 @@ impl Models {
     }
 }
 
+/// A default of a cloud's models.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct ModelDefault {
+    /// Juju's own.
+    pub default: Option<Value>,
+    /// The controller's, where it was set.
+    pub controller: Option<Value>,
+    /// By region, where it was set, as it comes.
+    #[serde(deserialize_with = "nullable")]
+    pub regions: Vec<Value>,
+}
+
+impl Models {
+    /// The defaults of the models of a cloud.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn defaults(&self, cloud: &str) -> Result<BTreeMap<String, ModelDefault>> {
+        #[derive(Deserialize)]
+        struct Wire {
+            #[serde(default, deserialize_with = "nullable")]
+            config: BTreeMap<String, ModelDefault>,
+            #[serde(default)]
+            error: Option<super::WireError>,
+        }
+        const OP: &str = "ModelManager.ModelDefaultsForClouds";
+        let params = json!({"entities": [{"tag": format!("cloud-{cloud}")}]});
+        let r: Results<Wire> = self
+            .0
+            .read("ModelManager", "ModelDefaultsForClouds", params)
+            .await?;
+        let one = single(r, OP)?;
+        ErrorResult { error: one.error }.check(OP)?;
+        Ok(one.config)
+    }
+
+    /// Sets defaults for models that are made from now on, in a cloud and perhaps in one region of it.
+    ///
+    /// # Errors
+    /// A setting or value that the server does not take.
+    pub async fn set_defaults(
+        &self,
+        cloud: &str,
+        region: Option<&str>,
+        settings: &BTreeMap<String, Value>,
+    ) -> Result<()> {
+        const OP: &str = "ModelManager.SetModelDefaults";
+        refuse_identity(OP, settings.keys().map(String::as_str))?;
+        let mut one = json!({"config": settings, "cloud-tag": format!("cloud-{cloud}")});
+        if let Some(r) = region {
+            one["cloud-region"] = json!(r);
+        }
+        let r: Results<ErrorResult> = self
+            .0
+            .call("ModelManager", "SetModelDefaults", json!({"config": [one]}))
+            .await?;
+        super::all_ok(r, OP)
+    }
+
+    /// Takes such defaults back.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn unset_defaults(
+        &self,
+        cloud: &str,
+        region: Option<&str>,
+        keys: &[&str],
+    ) -> Result<()> {
+        let mut one = json!({"cloud-tag": format!("cloud-{cloud}"), "keys": keys});
+        if let Some(r) = region {
+            one["cloud-region"] = json!(r);
+        }
+        let r: Results<ErrorResult> = self
+            .0
+            .call("ModelManager", "UnsetModelDefaults", json!({"keys": [one]}))
+            .await?;
+        super::all_ok(r, "ModelManager.UnsetModelDefaults")
+    }
+
+    /// Gives a user access (`read`, `write`, `admin`) to a model.
+    ///
+    /// # Errors
+    /// An unknown user; the user has it already.
+    pub async fn grant(&self, model: &ModelUuid, user: &str, access: &str) -> Result<()> {
+        self.access(model, user, "grant", access).await
+    }
+
+    /// Takes a user's access away.
+    ///
+    /// # Errors
+    /// An unknown user.
+    pub async fn revoke(&self, model: &ModelUuid, user: &str, access: &str) -> Result<()> {
+        self.access(model, user, "revoke", access).await
+    }
+
+    async fn access(
+        &self,
+        model: &ModelUuid,
+        user: &str,
+        action: &str,
+        access: &str,
+    ) -> Result<()> {
+        let params = json!({"changes": [{"user-tag": format!("user-{user}"), "action": action, "access": access, "model-tag": model.tag()}]});
+        let r: Results<ErrorResult> = self
+            .0
+            .call("ModelManager", "ModifyModelAccess", params)
+            .await?;
+        super::all_ok(r, "ModelManager.ModifyModelAccess")
+    }
+}
+
+/// `uuid`, `name` and `type` are no settings: a 4.0 server would take them and damage the model.
+fn refuse_identity<'a>(operation: &str, mut keys: impl Iterator<Item = &'a str>) -> Result<()> {
+    match keys.find(|k| ["uuid", "name", "type"].contains(k)) {
+        Some(k) => Err(Error::invalid(
+            operation,
+            format!("{k:?} cannot be set: it would damage the model"),
+        )),
+        None => Ok(()),
+    }
+}
+
 impl ModelConfig {
+    /// What every machine of the model must have.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn constraints(&self) -> Result<crate::bundle::Constraints> {
+        #[derive(Deserialize)]
+        struct Wire {
+            #[serde(default, deserialize_with = "nullable")]
+            constraints: crate::bundle::Constraints,
+        }
+        let w: Wire = self
+            .0
+            .read("ModelConfig", "GetModelConstraints", json!({}))
+            .await?;
+        Ok(w.constraints)
+    }
+
+    /// Sets what every machine of the model must have.
+    ///
+    /// # Errors
+    /// A constraint that the server does not take.
+    pub async fn set_constraints(&self, constraints: &crate::bundle::Constraints) -> Result<()> {
+        let params = json!({"application": "", "constraints": constraints});
+        self.0
+            .call::<Value>("ModelConfig", "SetModelConstraints", params)
+            .await
+            .map(drop)
+    }
+
     /// Every setting with its value.
     ///
     /// # Errors
@@ -327,15 +481,7 @@ impl ModelConfig {
     /// A setting or value that the server does not take.
     pub async fn set(&self, settings: &BTreeMap<String, Value>) -> Result<()> {
         const OP: &str = "ModelConfig.ModelSet";
-        if let Some(k) = ["uuid", "name", "type"]
-            .iter()
-            .find(|k| settings.contains_key(**k))
-        {
-            return Err(Error::invalid(
-                OP,
-                format!("{k:?} cannot be set: it would damage the model"),
-            ));
-        }
+        refuse_identity(OP, settings.keys().map(String::as_str))?;
         self.0
             .call::<Value>("ModelConfig", "ModelSet", json!({"config": settings}))
             .await

@@ -41,6 +41,17 @@ pub struct Subnet {
     pub zones: Vec<String>,
 }
 
+/// An availability zone.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Zone {
+    /// Its name.
+    pub name: String,
+    /// Whether it can be used.
+    pub available: bool,
+}
+
 impl Client {
     /// The model's spaces. On MAAS they come from MAAS when the model is made.
     ///
@@ -57,6 +68,25 @@ impl Client {
     /// As every call.
     pub async fn subnets(&self) -> Result<Vec<Subnet>> {
         let r: Results<Subnet> = self.read("Subnets", "ListSubnets", json!({})).await?;
+        Ok(r.results.unwrap_or_default())
+    }
+
+    /// Makes a space of these subnets (by network). On MAAS spaces are made in MAAS.
+    ///
+    /// # Errors
+    /// `is_already_exists()`; an unknown subnet.
+    pub async fn create_space(&self, name: &str, cidrs: &[&str]) -> Result<()> {
+        let params = json!({"spaces": [{"space-tag": format!("space-{name}"), "public": false, "cidrs": cidrs}]});
+        let r: Results<super::ErrorResult> = self.call("Spaces", "CreateSpaces", params).await?;
+        super::all_ok(r, "Spaces.CreateSpaces")
+    }
+
+    /// The zones of the model's cloud.
+    ///
+    /// # Errors
+    /// As every call; a cloud without zones.
+    pub async fn zones(&self) -> Result<Vec<Zone>> {
+        let r: Results<Zone> = self.read("Subnets", "AllZones", json!({})).await?;
         Ok(r.results.unwrap_or_default())
     }
 

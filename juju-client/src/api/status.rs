@@ -139,6 +139,28 @@ words! {
     }
 }
 
+words! {
+    /// Status of storage, volumes and filesystems.
+    StorageStatus {
+        /// Not there yet.
+        Pending = "pending",
+        /// There, and on no machine yet.
+        Attaching = "attaching",
+        /// In use.
+        Attached = "attached",
+        /// Being taken off.
+        Detaching = "detaching",
+        /// On no machine.
+        Detached = "detached",
+        /// Being destroyed.
+        Destroying = "destroying",
+        /// Cannot be had.
+        Error = "error",
+        /// Not said.
+        Empty = "",
+    }
+}
+
 /// A status with its text.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(

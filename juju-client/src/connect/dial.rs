@@ -9,6 +9,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 use url::Url;
@@ -42,7 +43,7 @@ pub(crate) async fn dial(endpoint: &Endpoint, options: &Options) -> Result<Socke
             let tls = tls.clone();
             async move {
                 tokio::time::sleep(STAGGER * u32::try_from(i).unwrap_or(u32::MAX).min(40)).await;
-                open(address, endpoint, options, tls)
+                open(address, endpoint, options, tls, &endpoint.path(), None)
                     .await
                     .map_err(|e| (address.as_str(), e))
             }
@@ -80,36 +81,102 @@ pub(crate) async fn dial(endpoint: &Endpoint, options: &Options) -> Result<Socke
     }
 }
 
+/// TCP and TLS, the server verified by its name.
+pub(super) async fn connect_tls(
+    address: &str,
+    endpoint: &Endpoint,
+    tls: Arc<rustls::ClientConfig>,
+) -> std::result::Result<tokio_rustls::client::TlsStream<TcpStream>, String> {
+    let tcp = connect_tcp(address, endpoint.proxy.as_ref()).await?;
+    let _ = tcp.set_nodelay(true);
+    let name = ServerName::try_from(server_name(endpoint).to_owned())
+        .map_err(|e| format!("server name {:?}: {e}", server_name(endpoint)))?;
+    tokio_rustls::TlsConnector::from(tls)
+        .connect(name, tcp)
+        .await
+        .map_err(|e| e.to_string())
+}
+
+/// The name that the certificate must carry.
+fn server_name(endpoint: &Endpoint) -> &str {
+    endpoint
+        .public_hostname
+        .as_deref()
+        .unwrap_or("juju-apiserver")
+}
+
+/// One websocket beside the RPC's own, on the first address that answers: the logs'.
+pub(crate) async fn side_socket(
+    operation: &str,
+    endpoint: &Endpoint,
+    options: &Options,
+    path: &str,
+    authorization: &str,
+) -> Result<Socket> {
+    let tls = tls_config(endpoint)?;
+    let mut last = Error::invalid(operation, "no address is given");
+    for address in &endpoint.addresses {
+        let opening = open(
+            address,
+            endpoint,
+            options,
+            tls.clone(),
+            path,
+            Some(authorization),
+        );
+        match tokio::time::timeout(options.connect_timeout, opening).await {
+            Ok(Ok(s)) => return Ok(s),
+            Ok(Err(e)) => last = e.with_operation(operation),
+            Err(_) => {
+                last = Error::new(
+                    ErrorKind::Connect,
+                    operation,
+                    format!("no answer within {:?}", options.connect_timeout),
+                )
+            }
+        }
+    }
+    Err(last)
+}
+
 async fn open(
     address: &str,
     endpoint: &Endpoint,
     options: &Options,
     tls: Arc<rustls::ClientConfig>,
+    path: &str,
+    authorization: Option<&str>,
 ) -> Result<Socket> {
     let failed = |m: String| Error::new(ErrorKind::Connect, "connect to the Juju controller", m);
     let tcp = connect_tcp(address, endpoint.proxy.as_ref())
         .await
         .map_err(failed)?;
     let _ = tcp.set_nodelay(true);
-    let name = endpoint
-        .public_hostname
-        .as_deref()
-        .unwrap_or("juju-apiserver");
+    let name = server_name(endpoint);
     ServerName::try_from(name.to_owned())
         .map_err(|e| failed(format!("server name {name:?}: {e}")))?;
     // The URI's host is the SNI name; `Host` is what the server sees besides, and it does not look at it.
-    let uri = format!("wss://{name}{}", endpoint.path());
+    let mut request = format!("wss://{name}{path}")
+        .into_client_request()
+        .map_err(|e| failed(e.to_string()))?;
+    if let Some(a) = authorization {
+        let value = http::HeaderValue::from_str(a)
+            .map_err(|_| failed("the credentials cannot be put into a header".into()))?;
+        request
+            .headers_mut()
+            .insert(http::header::AUTHORIZATION, value);
+    }
     let config = WebSocketConfig::default()
         .max_message_size(Some(options.max_frame))
         .max_frame_size(Some(options.max_frame));
     let (socket, _) =
-        client_async_tls_with_config(uri, tcp, Some(config), Some(Connector::Rustls(tls)))
+        client_async_tls_with_config(request, tcp, Some(config), Some(Connector::Rustls(tls)))
             .await
-            .map_err(|e| explain(e, endpoint))?;
+            .map_err(|e| explain(e, path))?;
     Ok(socket)
 }
 
-fn explain(e: tokio_tungstenite::tungstenite::Error, endpoint: &Endpoint) -> Error {
+fn explain(e: tokio_tungstenite::tungstenite::Error, path: &str) -> Error {
     use tokio_tungstenite::tungstenite::Error as Ws;
     match e {
         Ws::Http(response) => {
@@ -125,7 +192,7 @@ fn explain(e: tokio_tungstenite::tungstenite::Error, endpoint: &Endpoint) -> Err
                 "open the websocket",
                 format!(
                     "the server refused {} with HTTP {}: {body}",
-                    endpoint.path(),
+                    path,
                     response.status().as_u16()
                 ),
             )
@@ -142,7 +209,7 @@ fn explain(e: tokio_tungstenite::tungstenite::Error, endpoint: &Endpoint) -> Err
     }
 }
 
-fn tls_config(endpoint: &Endpoint) -> Result<Arc<rustls::ClientConfig>> {
+pub(super) fn tls_config(endpoint: &Endpoint) -> Result<Arc<rustls::ClientConfig>> {
     let operation = "prepare TLS to the Juju controller";
     let mut roots = rustls::RootCertStore::empty();
     if let Some(pem) = &endpoint.ca_cert {

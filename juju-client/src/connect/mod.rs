@@ -1,6 +1,7 @@
 //! Reaching a controller: where it is, who logs in, and with which limits.
 
 mod dial;
+mod http;
 mod login;
 
 use std::time::Duration;
@@ -8,7 +9,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
-pub(crate) use dial::{Socket, dial};
+pub(crate) use dial::{Socket, dial, side_socket};
+pub(crate) use http::{HttpAnswer, basic, request as http_request};
 pub(crate) use login::login;
 pub use login::{FacadeVersions, LoginResult};
 

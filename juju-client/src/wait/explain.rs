@@ -5,6 +5,8 @@ use std::fmt;
 
 use super::judge::{describe, machine_failure};
 use crate::api::status::{AgentStatus, FullStatus, MachineStatus, Unit, WorkloadStatus};
+use crate::client::Client;
+use crate::error::Result;
 
 /// The root of what waits.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,15 +18,58 @@ pub struct Blocker {
     pub why: String,
     /// Units that wait because of it, nearest first.
     pub waiting: Vec<String>,
+    /// The last lines of its log, where [`Client::explain`] was asked and it is in error.
+    pub log: Vec<String>,
+}
+
+impl Client {
+    /// What, at the root, keeps this connection's model from coming to rest, with the last `lines` lines of its log if it is a unit or a
+    /// machine in error. `None` when all is at rest.
+    ///
+    /// # Errors
+    /// The status cannot be had. A log that cannot be read is left out.
+    pub async fn explain(&self, lines: u32) -> Result<Option<Blocker>> {
+        let status = self.status().await?;
+        let Some(mut blocker) = explain(&status) else {
+            return Ok(None);
+        };
+        let in_error = blocker
+            .what
+            .strip_prefix("unit ")
+            .filter(|u| {
+                status.unit(u).is_some_and(|u| {
+                    u.workload_status.status == WorkloadStatus::Error
+                        || u.agent_status.status == AgentStatus::Failed
+                })
+            })
+            .or_else(|| blocker.what.strip_prefix("machine "))
+            .map(str::to_owned);
+        if let Some(entity) = in_error.filter(|_| lines > 0) {
+            match self.last_log_lines(&entity, lines).await {
+                Ok(log) => {
+                    blocker.log = log
+                        .into_iter()
+                        .map(|l| format!("{} {} {}", l.level, l.module, l.message))
+                        .collect();
+                }
+                Err(e) => tracing::debug!(service = "juju", error = %e, "log"),
+            }
+        }
+        Ok(Some(blocker))
+    }
 }
 
 impl fmt::Display for Blocker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.why)?;
         match self.waiting.len() {
-            0 => Ok(()),
-            1 => write!(f, "; {} waits for it", self.waiting[0]),
-            n => write!(f, "; {} and {} more wait for it", self.waiting[0], n - 1),
+            0 => {}
+            1 => write!(f, "; {} waits for it", self.waiting[0])?,
+            n => write!(f, "; {} and {} more wait for it", self.waiting[0], n - 1)?,
+        }
+        match self.log.last() {
+            Some(last) => write!(f, "; its log ends with: {last}"),
+            None => Ok(()),
         }
     }
 }
@@ -54,6 +99,7 @@ pub fn explain(status: &FullStatus) -> Option<Blocker> {
                 waiting: on_machine(status, &m.id),
                 why: format!("machine {} cannot be had: {}", m.id, f.message),
                 what: f.what,
+                log: Vec::new(),
             });
         }
     }
@@ -80,6 +126,7 @@ pub fn explain(status: &FullStatus) -> Option<Blocker> {
             what: format!("unit {name}"),
             why: describe(name, unit),
             waiting: waiting_for(status, name),
+            log: Vec::new(),
         }),
         _ => machine.map(|m| {
             let info = if m.instance_status.info.is_empty() {
@@ -91,6 +138,7 @@ pub fn explain(status: &FullStatus) -> Option<Blocker> {
                 what: format!("machine {}", m.id),
                 why: format!("machine {} is {} ({info})", m.id, m.agent_status.status),
                 waiting: on_machine(status, &m.id),
+                log: Vec::new(),
             }
         }),
     }

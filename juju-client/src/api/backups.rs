@@ -1,0 +1,52 @@
+//! The facade `Backups` of 3.x. 4.0 has none.
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::nullable;
+use crate::client::Client;
+use crate::error::{Error, Result};
+
+/// A backup of a controller.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+#[non_exhaustive]
+pub struct Backup {
+    /// Its id.
+    pub id: String,
+    /// The file on the controller's machine.
+    #[serde(deserialize_with = "nullable")]
+    pub filename: String,
+    /// SHA-1, in base64.
+    #[serde(deserialize_with = "nullable")]
+    pub checksum: String,
+    /// Bytes.
+    pub size: i64,
+}
+
+impl Client {
+    /// Makes a backup of a 3.x controller; it stays on its machine. On the connection of the controller's own model.
+    ///
+    /// # Errors
+    /// `is_not_supported()` on 4.x, which has no backups through its API.
+    pub async fn create_backup(&self, notes: &str) -> Result<Backup> {
+        const OP: &str = "Backups.Create";
+        if !self.has_facade("Backups") {
+            return Err(Error::new(
+                crate::ErrorKind::NotSupported,
+                OP,
+                format!(
+                    "the server (Juju {}) has no facade Backups on this connection",
+                    self.server_version()
+                ),
+            )
+            .hint("Juju 4 has no backups through its API: keep copies of the controller machine's /var/lib/juju; on 3.x use the connection of the controller's own model"));
+        }
+        self.call(
+            "Backups",
+            "Create",
+            json!({"notes": notes, "no-download": true}),
+        )
+        .await
+    }
+}
