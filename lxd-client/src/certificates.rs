@@ -110,12 +110,7 @@ impl Certificates {
     /// If the server cannot be asked or does not trust us.
     pub async fn list(&self) -> Result<Vec<Certificate>> {
         let request = Request::get("/1.0/certificates").query("recursion", "1");
-        Ok(self
-            .client
-            .fetch::<Option<Vec<Certificate>>>(request)
-            .await?
-            .into_inner()
-            .unwrap_or_default())
+        self.client.collect(request).await
     }
 
     /// One, with its ETag.

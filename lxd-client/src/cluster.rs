@@ -61,11 +61,7 @@ impl Client {
             return Ok(Vec::new());
         }
         let request = Request::get("/1.0/cluster/members").query("recursion", "1");
-        Ok(self
-            .fetch::<Option<Vec<ClusterMember>>>(request)
-            .await?
-            .into_inner()
-            .unwrap_or_default())
+        self.collect(request).await
     }
 
     /// What the server is worried about.
@@ -75,11 +71,7 @@ impl Client {
     pub async fn warnings(&self) -> Result<Vec<Warning>> {
         self.require("reading warnings", &["warnings"]).await?;
         let request = Request::get("/1.0/warnings").query("recursion", "1");
-        Ok(self
-            .fetch::<Option<Vec<Warning>>>(request)
-            .await?
-            .into_inner()
-            .unwrap_or_default())
+        self.collect(request).await
     }
 
     /// Throws a warning away.

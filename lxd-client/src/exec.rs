@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::instances::{Instances, path};
 use crate::operation::Started;
 use crate::request::{Request, segment};
-use crate::websocket::{Socket, is_end};
+use crate::websocket::{Socket, Writes, is_end};
 use crate::{Error, ErrorKind, Result};
 
 /// A command to run inside an instance.
@@ -32,7 +32,9 @@ pub struct Exec {
     pub group: Option<u32>,
     /// In which directory; LXD's default is the user's home.
     pub cwd: Option<String>,
-    /// On a terminal of this many columns and rows: stderr then comes on stdout.
+    /// On a terminal of this many columns and rows: stderr then comes on stdout. Of a command that
+    /// ends at once, LXD 5.0 loses the output on a terminal every now and then (in the daemon, if
+    /// its reader looks between the exit and the closing of the terminal): run those without one.
     pub terminal: Option<(u16, u16)>,
 }
 
@@ -273,9 +275,11 @@ impl Instances {
                 None => Ok(None),
             }
         };
-        // All of them within five seconds, or LXD gives the command up.
-        let (control, stdin, stdout, stderr) =
-            tokio::try_join!(open("control"), open("0"), open("1"), open("2"))?;
+        // All of them within five seconds, or LXD gives the command up. The control socket first:
+        // LXD does not wait for it before it starts a command without a terminal, and a quick one
+        // would be over, with its operation, before the socket comes.
+        let control = open("control").await?;
+        let (stdin, stdout, stderr) = tokio::try_join!(open("0"), open("1"), open("2"))?;
         let (tell, output) = mpsc::channel(64);
         let mut tasks = Vec::new();
         let (feed, fed) = mpsc::channel::<Bytes>(16);
@@ -391,6 +395,7 @@ impl ExecSession {
 
 /// Sends what comes, then the empty text frame that means end of file.
 async fn write_stream(mut socket: Socket, mut from: mpsc::Receiver<Bytes>) {
+    socket.get_mut().set_writes(Writes::UntilClosed);
     loop {
         tokio::select! {
             piece = from.recv() => match piece {
@@ -412,6 +417,7 @@ async fn read_stream(
     to: mpsc::Sender<ExecChunk>,
     make: fn(Bytes) -> ExecChunk,
 ) {
+    socket.get_mut().set_writes(Writes::Never);
     while let Some(Ok(message)) = socket.next().await {
         if let Message::Binary(bytes) = message {
             if to.send(make(bytes)).await.is_err() {
@@ -421,7 +427,6 @@ async fn read_stream(
             break;
         }
     }
-    let _ = socket.close(None).await;
 }
 
 async fn terminal(
@@ -429,6 +434,7 @@ async fn terminal(
     mut from: mpsc::Receiver<Bytes>,
     to: mpsc::Sender<ExecChunk>,
 ) {
+    socket.get_mut().set_writes(Writes::UntilClosed);
     let mut open = true;
     loop {
         tokio::select! {
@@ -451,4 +457,50 @@ async fn terminal(
     }
     // An interactive operation ends only when we close this one.
     let _ = socket.close(None).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::websocket::BoxIo;
+    use tokio_tungstenite::WebSocketStream;
+    use tokio_tungstenite::tungstenite::protocol::Role;
+
+    /// A daemon that has pinged, written, and gone, all before we read: what a loaded machine
+    /// makes of a quick command.
+    async fn all_said() -> Socket {
+        let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
+        let mut daemon = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
+        let said = [
+            Message::Ping("keepalive".into()),
+            Message::Binary("again\n".into()),
+            Message::Text("".into()),
+        ];
+        for message in said {
+            daemon.send(message).await.unwrap();
+        }
+        // No close frame: the connection drops.
+        drop(daemon);
+        WebSocketStream::from_raw_socket(BoxIo::new(ours), Role::Client, None).await
+    }
+
+    async fn heard(mut output: mpsc::Receiver<ExecChunk>) -> Vec<ExecChunk> {
+        let mut heard = Vec::new();
+        while let Some(chunk) = output.recv().await {
+            heard.push(chunk);
+        }
+        heard
+    }
+
+    #[tokio::test]
+    async fn a_pong_too_late_loses_no_output() {
+        let expected = [ExecChunk::Stdout("again\n".into())];
+        let (tell, output) = mpsc::channel(8);
+        read_stream(all_said().await, tell, ExecChunk::Stdout).await;
+        assert_eq!(heard(output).await, expected);
+        let (tell, output) = mpsc::channel(8);
+        let (_input, fed) = mpsc::channel(8);
+        terminal(all_said().await, fed, tell).await;
+        assert_eq!(heard(output).await, expected);
+    }
 }

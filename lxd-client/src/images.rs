@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::answer::Versioned;
+use crate::listing::{Collection, Listing};
 use crate::operation::Started;
 use crate::request::{Request, segment};
 use crate::types::{Config, Image, ImageAlias, ImageRemote};
@@ -54,13 +55,28 @@ impl Images {
     /// # Errors
     /// If the server cannot be asked.
     pub async fn list(&self) -> Result<Vec<Image>> {
-        let request = Request::get("/1.0/images").query("recursion", "1");
-        Ok(self
-            .client
-            .fetch::<Option<Vec<Image>>>(request)
-            .await?
-            .into_inner()
-            .unwrap_or_default())
+        self.list_with(&Listing::new()).await
+    }
+
+    /// Those that `listing` asks for.
+    ///
+    /// # Errors
+    /// Missing extension, where the server cannot narrow or widen this list.
+    pub async fn list_with(&self, listing: &Listing) -> Result<Vec<Image>> {
+        let collection = Collection {
+            path: "/1.0/images".into(),
+            filter: Some("api_filtering"),
+            all_projects: Some("images_all_projects"),
+        };
+        self.client.list(collection, 1, listing).await
+    }
+
+    /// Their fingerprints alone.
+    ///
+    /// # Errors
+    /// If the server cannot be asked.
+    pub async fn names(&self) -> Result<Vec<String>> {
+        self.client.names("/1.0/images".into()).await
     }
 
     /// One, by its fingerprint or the beginning of it.
@@ -151,12 +167,7 @@ impl Images {
     /// If the server cannot be asked.
     pub async fn aliases(&self) -> Result<Vec<ImageAlias>> {
         let request = Request::get("/1.0/images/aliases").query("recursion", "1");
-        Ok(self
-            .client
-            .fetch::<Option<Vec<ImageAlias>>>(request)
-            .await?
-            .into_inner()
-            .unwrap_or_default())
+        self.client.collect(request).await
     }
 
     /// What an alias points to.

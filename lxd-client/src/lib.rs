@@ -19,21 +19,39 @@
 //! Every change answers a [`Started`]: [`Started::wait`] resolves when the change has really
 //! happened, be it done at once or in the background (which of the two differs between LXD's
 //! versions). Tested against LXD 5.0.2 and the fake of the feature `testing`.
+//!
+//! # Connections to the unix socket
+//!
+//! The accept loop of LXD 5.0 (`StarttlsListener.Accept`) waits for the first eight bytes of each
+//! connection to its unix socket before it takes the next one. One connection that stands and
+//! stays silent stalls the whole daemon, its own hooks included, until it is closed. So here:
+//!
+//! - there is no pool: each request opens a connection, writes at once, and closes it (a pool
+//!   races a spare connection against one that becomes free, and keeps the loser silent). Opening
+//!   one costs tens of microseconds on a unix socket. HTTPS connections are kept and used again;
+//! - requests and websockets are opened in tasks of their own, so that a future that is not polled
+//!   for a while (in a `buffer_unordered`, or behind a busy arm of a `select!`) cannot rest between
+//!   connecting and writing. A future that is dropped closes its connection.
 
+mod acls;
 mod answer;
+mod builder;
 mod certificates;
 mod client;
 mod cloud_init;
 mod cluster;
 mod console;
+mod driven;
 mod error;
 mod events;
 mod exec;
 mod extensions;
 mod files;
 mod folders;
+mod forwards;
 mod images;
 mod instances;
+mod listing;
 mod networks;
 mod operation;
 mod preseed;
@@ -49,9 +67,11 @@ mod tls;
 mod types;
 mod websocket;
 
+pub use acls::NetworkAcls;
 pub use answer::{Answer, AnswerKind, Etag, Versioned};
+pub use builder::ClientBuilder;
 pub use certificates::{Certificates, TrustToken};
-pub use client::{Client, ClientBuilder};
+pub use client::Client;
 pub use cloud_init::{CloudInit, Snap, WriteFile};
 pub use cluster::{ClusterMember, Warning};
 pub use error::{Error, ErrorKind, Result};
@@ -60,6 +80,7 @@ pub use exec::{Exec, ExecChunk, ExecOutput, ExecSession, Signal};
 pub use files::{FileContent, FileMeta, FileOptions, Files};
 pub use images::{ImageImport, Images};
 pub use instances::Instances;
+pub use listing::Listing;
 pub use networks::Networks;
 pub use operation::{Finished, Operation, OperationId, Operations, Started};
 pub use preseed::{

@@ -1,7 +1,8 @@
 //! Networks: LXD's own, and the host's interfaces as it sees them.
 
 use crate::answer::Versioned;
-use crate::operation::Started;
+use crate::listing::{Collection, Listing};
+use crate::operation::{Finished, Started};
 use crate::request::{Request, segment};
 use crate::types::{Network, NetworkLease, NetworkState};
 use crate::{Client, Etag, Result};
@@ -9,7 +10,7 @@ use crate::{Client, Etag, Result};
 /// The server's networks.
 #[derive(Debug, Clone)]
 pub struct Networks {
-    client: Client,
+    pub(crate) client: Client,
 }
 
 impl Client {
@@ -27,13 +28,28 @@ impl Networks {
     /// # Errors
     /// If the server cannot be asked.
     pub async fn list(&self) -> Result<Vec<Network>> {
-        let request = Request::get("/1.0/networks").query("recursion", "1");
-        Ok(self
-            .client
-            .fetch::<Option<Vec<Network>>>(request)
-            .await?
-            .into_inner()
-            .unwrap_or_default())
+        self.list_with(&Listing::new()).await
+    }
+
+    /// Those that `listing` asks for.
+    ///
+    /// # Errors
+    /// Missing extension, where the server cannot narrow or widen this list.
+    pub async fn list_with(&self, listing: &Listing) -> Result<Vec<Network>> {
+        let collection = Collection {
+            path: "/1.0/networks".into(),
+            filter: None,
+            all_projects: Some("networks_all_projects"),
+        };
+        self.client.list(collection, 1, listing).await
+    }
+
+    /// Their names alone.
+    ///
+    /// # Errors
+    /// If the server cannot be asked.
+    pub async fn names(&self) -> Result<Vec<String>> {
+        self.client.names("/1.0/networks".into()).await
     }
 
     /// One, with its ETag.
@@ -94,6 +110,26 @@ impl Networks {
             .await
     }
 
+    /// Reads it, changes it, writes it; and again if somebody else changed it in between (`change`
+    /// then runs on what was read anew).
+    ///
+    /// # Errors
+    /// Not found, refused, or still in somebody's way after ten tries.
+    pub async fn modify(&self, name: &str, change: impl FnMut(&mut Network)) -> Result<Finished> {
+        self.client.modify(&path(name), Network::put, change).await
+    }
+
+    /// Renames it; nothing may use it.
+    ///
+    /// # Errors
+    /// Not found, in use, or the new name is taken.
+    pub async fn rename(&self, name: &str, to: &str) -> Result<Started> {
+        let body = serde_json::json!({"name": to});
+        self.client
+            .change(Request::post(path(name)).json(body))
+            .await
+    }
+
     /// Deletes it.
     ///
     /// # Errors
@@ -103,6 +139,6 @@ impl Networks {
     }
 }
 
-fn path(name: &str) -> String {
+pub(crate) fn path(name: &str) -> String {
     format!("/1.0/networks/{}", segment(name))
 }

@@ -1,7 +1,8 @@
 //! Projects.
 
 use crate::answer::Versioned;
-use crate::operation::Started;
+use crate::listing::{Collection, Listing};
+use crate::operation::{Finished, Started};
 use crate::request::{Request, segment};
 use crate::types::Project;
 use crate::{Client, Etag, Result};
@@ -27,13 +28,28 @@ impl Projects {
     /// # Errors
     /// If the server cannot be asked.
     pub async fn list(&self) -> Result<Vec<Project>> {
-        let request = Request::get("/1.0/projects").query("recursion", "1");
-        Ok(self
-            .client
-            .fetch::<Option<Vec<Project>>>(request)
-            .await?
-            .into_inner()
-            .unwrap_or_default())
+        self.list_with(&Listing::new()).await
+    }
+
+    /// Those that `listing` asks for.
+    ///
+    /// # Errors
+    /// Missing extension, where the server cannot narrow or widen this list.
+    pub async fn list_with(&self, listing: &Listing) -> Result<Vec<Project>> {
+        let collection = Collection {
+            path: "/1.0/projects".into(),
+            filter: None,
+            all_projects: None,
+        };
+        self.client.list(collection, 1, listing).await
+    }
+
+    /// Their names alone.
+    ///
+    /// # Errors
+    /// If the server cannot be asked.
+    pub async fn names(&self) -> Result<Vec<String>> {
+        self.client.names("/1.0/projects".into()).await
     }
 
     /// One, with its ETag.
@@ -64,6 +80,15 @@ impl Projects {
         self.client
             .put(&path(&project.name), project.put(), etag)
             .await
+    }
+
+    /// Reads it, changes it, writes it; and again if somebody else changed it in between (`change`
+    /// then runs on what was read anew).
+    ///
+    /// # Errors
+    /// Not found, refused, or still in somebody's way after ten tries.
+    pub async fn modify(&self, name: &str, change: impl FnMut(&mut Project)) -> Result<Finished> {
+        self.client.modify(&path(name), Project::put, change).await
     }
 
     /// Renames it.

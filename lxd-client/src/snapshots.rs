@@ -54,12 +54,7 @@ impl Instances {
     /// Not found.
     pub async fn snapshots(&self, name: &str) -> Result<Vec<Snapshot>> {
         let request = Request::get(format!("{}/snapshots", path(name))).query("recursion", "1");
-        Ok(self
-            .client
-            .fetch::<Option<Vec<Snapshot>>>(request)
-            .await?
-            .into_inner()
-            .unwrap_or_default())
+        self.client.collect(request).await
     }
 
     /// Takes a snapshot.
@@ -100,12 +95,7 @@ impl Instances {
     /// Not found.
     pub async fn backups(&self, name: &str) -> Result<Vec<Backup>> {
         let request = Request::get(format!("{}/backups", path(name))).query("recursion", "1");
-        Ok(self
-            .client
-            .fetch::<Option<Vec<Backup>>>(request)
-            .await?
-            .into_inner()
-            .unwrap_or_default())
+        self.client.collect(request).await
     }
 
     /// Makes a backup on the server; fetch it with [`Instances::export_backup`].

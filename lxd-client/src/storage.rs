@@ -1,7 +1,8 @@
 //! Storage pools and their custom volumes.
 
 use crate::answer::Versioned;
-use crate::operation::Started;
+use crate::listing::{Collection, Listing};
+use crate::operation::{Finished, Started};
 use crate::request::{Request, segment};
 use crate::types::{PoolResources, Resources, StoragePool, StorageVolume};
 use crate::{Client, Etag, Result};
@@ -35,13 +36,28 @@ impl StoragePools {
     /// # Errors
     /// If the server cannot be asked.
     pub async fn list(&self) -> Result<Vec<StoragePool>> {
-        let request = Request::get("/1.0/storage-pools").query("recursion", "1");
-        Ok(self
-            .client
-            .fetch::<Option<Vec<StoragePool>>>(request)
-            .await?
-            .into_inner()
-            .unwrap_or_default())
+        self.list_with(&Listing::new()).await
+    }
+
+    /// Those that `listing` asks for.
+    ///
+    /// # Errors
+    /// Missing extension, where the server cannot narrow or widen this list.
+    pub async fn list_with(&self, listing: &Listing) -> Result<Vec<StoragePool>> {
+        let collection = Collection {
+            path: "/1.0/storage-pools".into(),
+            filter: None,
+            all_projects: None,
+        };
+        self.client.list(collection, 1, listing).await
+    }
+
+    /// Their names alone.
+    ///
+    /// # Errors
+    /// If the server cannot be asked.
+    pub async fn names(&self) -> Result<Vec<String>> {
+        self.client.names("/1.0/storage-pools".into()).await
     }
 
     /// One; LXD 5.0 gives no ETag for pools.
@@ -85,6 +101,21 @@ impl StoragePools {
         self.client.put(&path(&pool.name), pool.put(), etag).await
     }
 
+    /// Reads it, changes it, writes it; and again if somebody else changed it in between (`change`
+    /// then runs on what was read anew).
+    ///
+    /// # Errors
+    /// Not found, refused, or still in somebody's way after ten tries.
+    pub async fn modify(
+        &self,
+        name: &str,
+        change: impl FnMut(&mut StoragePool),
+    ) -> Result<Finished> {
+        self.client
+            .modify(&path(name), StoragePool::put, change)
+            .await
+    }
+
     /// Deletes it; it must be empty.
     ///
     /// # Errors
@@ -99,12 +130,7 @@ impl StoragePools {
     /// Not found.
     pub async fn volumes(&self, pool: &str) -> Result<Vec<StorageVolume>> {
         let request = Request::get(format!("{}/volumes", path(pool))).query("recursion", "1");
-        Ok(self
-            .client
-            .fetch::<Option<Vec<StorageVolume>>>(request)
-            .await?
-            .into_inner()
-            .unwrap_or_default())
+        self.client.collect(request).await
     }
 
     /// One custom volume, with its ETag.

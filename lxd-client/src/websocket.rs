@@ -21,7 +21,39 @@ use crate::{Client, Error, ErrorKind, Fingerprint, Result, tls};
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-pub(crate) struct BoxIo(Box<dyn Io>);
+pub(crate) struct BoxIo {
+    io: Box<dyn Io>,
+    writes: Writes,
+}
+
+/// What becomes of what is written.
+///
+/// LXD pings each socket of an exec and closes it without a word once the command is over. A pong
+/// that is answered too late finds nobody; to tungstenite that ends the connection, with what was
+/// still to be read (the command's output) on it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Writes {
+    /// It is sent, and an error is one.
+    Sent,
+    /// It is sent as long as there is somebody; reading tells when there is not.
+    UntilClosed,
+    /// Nothing is sent: a socket that is only read. (On TCP, a pong that the server has not read
+    /// when it closes resets the connection, and what was on its way to us is lost.)
+    Never,
+}
+
+impl BoxIo {
+    pub(crate) fn new(io: impl Io + 'static) -> Self {
+        Self {
+            io: Box::new(io),
+            writes: Writes::Sent,
+        }
+    }
+
+    pub(crate) fn set_writes(&mut self, writes: Writes) {
+        self.writes = writes;
+    }
+}
 
 impl AsyncRead for BoxIo {
     fn poll_read(
@@ -29,7 +61,7 @@ impl AsyncRead for BoxIo {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+        Pin::new(&mut self.io).poll_read(cx, buf)
     }
 }
 
@@ -39,13 +71,25 @@ impl AsyncWrite for BoxIo {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
+        if self.writes == Writes::Never {
+            return Poll::Ready(Ok(buf.len()));
+        }
+        match Pin::new(&mut self.io).poll_write(cx, buf) {
+            Poll::Ready(Err(_)) if self.writes == Writes::UntilClosed => {
+                self.writes = Writes::Never;
+                Poll::Ready(Ok(buf.len()))
+            }
+            written => written,
+        }
     }
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        match Pin::new(&mut self.io).poll_flush(cx) {
+            Poll::Ready(Err(_)) if self.writes != Writes::Sent => Poll::Ready(Ok(())),
+            flushed => flushed,
+        }
     }
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
 
@@ -56,7 +100,12 @@ impl Client {
     pub(crate) async fn websocket(&self, path: &str, query: &[(&str, &str)]) -> Result<Socket> {
         let attempted = format!("WEBSOCKET {path}");
         let limit = self.inner.connect_timeout + Duration::from_secs(5);
-        tokio::time::timeout(limit, self.open_websocket(&attempted, path, query))
+        let url = self.websocket_url(&attempted, path, query)?;
+        // In a task of its own: a socket that stands must not wait for its caller's next turn
+        // before the handshake is written.
+        let (client, what) = (self.clone(), attempted.clone());
+        let opening = async move { client.open_websocket(&what, &url).await };
+        tokio::time::timeout(limit, crate::driven::to_the_end(opening))
             .await
             .map_err(|_| {
                 Error::new(
@@ -65,14 +114,10 @@ impl Client {
                     format!("no websocket within {limit:?}"),
                 )
             })?
+            .map_err(|e| e.unwrap_or_else(|| crate::driven::shut_down(&attempted, false)))
     }
 
-    async fn open_websocket(
-        &self,
-        attempted: &str,
-        path: &str,
-        query: &[(&str, &str)],
-    ) -> Result<Socket> {
+    fn websocket_url(&self, attempted: &str, path: &str, query: &[(&str, &str)]) -> Result<Url> {
         let invalid = |e: &dyn std::fmt::Display| Error::invalid(attempted, e.to_string());
         let base = match &self.inner.transport {
             Transport::Unix(_) => "ws://lxd".to_owned(),
@@ -85,31 +130,36 @@ impl Client {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
+        Ok(url)
+    }
+
+    async fn open_websocket(&self, attempted: &str, url: &Url) -> Result<Socket> {
+        let invalid = |e: &dyn std::fmt::Display| Error::invalid(attempted, e.to_string());
         let request = url
             .as_str()
             .into_client_request()
             .map_err(|e| invalid(&e))?;
-        let plain: Box<dyn Io> = match &self.inner.transport {
-            Transport::Unix(path) => Box::new(UnixStream::connect(path).await.map_err(|e| {
+        let plain = match &self.inner.transport {
+            Transport::Unix(path) => BoxIo::new(UnixStream::connect(path).await.map_err(|e| {
                 Error::new(
                     ErrorKind::Connection,
                     attempted,
                     format!("connecting to {}: {e}", path.display()),
                 )
             })?),
-            Transport::Https { url, proxy, .. } => Box::new(
+            Transport::Https { url, proxy, .. } => BoxIo::new(
                 crate::proxy::connect(attempted, url, proxy.as_ref(), self.inner.connect_timeout)
                     .await?,
             ),
         };
         let stream = match &self.inner.transport {
-            Transport::Unix(_) => BoxIo(plain),
-            Transport::Https { url, tls, .. } => BoxIo(Box::new(
+            Transport::Unix(_) => plain,
+            Transport::Https { url, tls, .. } => BoxIo::new(
                 TlsConnector::from(tls.clone())
-                    .connect(server_name(attempted, url)?, BoxIo(plain))
+                    .connect(server_name(attempted, url)?, plain)
                     .await
                     .map_err(|e| broken(attempted, &e.to_string()))?,
-            )),
+            ),
         };
         match client_async(request, stream).await {
             Ok((socket, _)) => Ok(socket),

@@ -210,3 +210,14 @@ pub(super) fn check_instance_keys(config: &crate::Config) -> Result<(), Reply> {
     }
     Ok(())
 }
+
+/// Keys given replace, empty ones unset.
+pub(super) fn lay_over(config: &mut crate::Config, given: crate::Config) {
+    for (k, v) in given {
+        if v.is_empty() {
+            config.remove(&k);
+        } else {
+            config.insert(k, v);
+        }
+    }
+}

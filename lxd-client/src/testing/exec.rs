@@ -72,7 +72,9 @@ impl World {
 
 impl Core {
     /// A socket of an exec has come; the last one starts the command.
-    pub(super) async fn exec_socket(self: Arc<Self>, id: String, fd: String, socket: Ws) {
+    pub(super) async fn exec_socket(self: Arc<Self>, id: String, fd: String, mut socket: Ws) {
+        // As the real one does at once, and every ten seconds.
+        let _ = socket.send(Message::Ping("keepalive".into())).await;
         let told = self.with(|w| {
             let op = w.state.operations.get(&id)?;
             let instance = op.resources.get("instances")?.first()?.clone();
@@ -114,10 +116,12 @@ impl Core {
         else {
             return;
         };
-        let (mut to_input, from_input) = input.split();
+        let (mut to_input, mut from_input) = input.split();
         let reads = command.first().is_some_and(|c| c.ends_with("cat")) && command.len() == 1;
         // What does not read does not wait for the end of its input either.
-        let stdin = if reads {
+        let stdin = if reads && interactive {
+            type_in(&mut to_input, &mut from_input).await
+        } else if reads {
             read_all(from_input).await
         } else {
             tokio::time::timeout(Duration::from_millis(50), read_all(from_input))
@@ -268,6 +272,29 @@ async fn read_all(mut from: impl futures_core::Stream<Item = WsItem> + Unpin) ->
     while let Some(Ok(message)) = from.next().await {
         match message {
             Message::Binary(bytes) => all.extend_from_slice(&bytes),
+            Message::Text(_) | Message::Close(_) => break,
+            _ => {}
+        }
+    }
+    all.into()
+}
+
+/// What is typed on a terminal, echoed as it comes, until control-D.
+async fn type_in(
+    to: &mut (impl futures_util::Sink<Message> + Unpin),
+    mut from: impl futures_core::Stream<Item = WsItem> + Unpin,
+) -> Bytes {
+    let mut all = Vec::new();
+    while let Some(Ok(message)) = from.next().await {
+        match message {
+            Message::Binary(bytes) => {
+                let over = bytes.iter().position(|b| *b == 4);
+                let typed = bytes.slice(..over.unwrap_or(bytes.len()));
+                all.extend_from_slice(&typed);
+                if to.send(Message::Binary(typed)).await.is_err() || over.is_some() {
+                    break;
+                }
+            }
             Message::Text(_) | Message::Close(_) => break,
             _ => {}
         }

@@ -12,19 +12,26 @@
 //! # Ok(()) }
 //! ```
 
+mod about;
 mod answers;
+mod certificate;
 mod events;
 mod exec;
 mod files;
 mod images;
 mod instances;
 mod jobs;
-mod objects;
+mod networks;
 mod operations;
+mod pools;
+mod profiles;
+mod projects;
 mod routes;
 mod server;
 mod state;
 mod trust;
+mod volumes;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

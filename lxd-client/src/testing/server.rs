@@ -13,20 +13,20 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use rustls::DistinguishedName;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use serde_json::{Value, json};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::broadcast;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::{Message, protocol::Role};
 
-use super::answers::{Reply, Req};
+use super::answers::Reply;
+use super::certificate::{make_certificate, server_config};
 use super::exec::Pending;
 use super::state::{Note, ProfileState, ProjectState, State, World};
+use super::wire::{Answered, accepted, plain, understand};
 use super::{Builder, Changed, Clock, Fake, Handle, InstanceWorld, Phase, Tap, Verdict};
 use crate::{Error, Fingerprint, Result};
 
@@ -55,7 +55,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn cannot(what: &str, e: impl std::fmt::Display) -> Error {
+pub(super) fn cannot(what: &str, e: impl std::fmt::Display) -> Error {
     Error::invalid(format!("starting the fake LXD: {what}"), e.to_string())
 }
 
@@ -166,74 +166,6 @@ fn first_project() -> ProjectState {
     }
 }
 
-fn make_certificate(state: &mut State, name: &str) -> Result<()> {
-    let failed = |e: rcgen::Error| cannot("its certificate", e);
-    let key = rcgen::KeyPair::generate().map_err(failed)?;
-    let names = vec![name.to_owned(), "127.0.0.1".into(), "::1".into()];
-    let params = rcgen::CertificateParams::new(names).map_err(failed)?;
-    let certificate = params.self_signed(&key).map_err(failed)?;
-    state.certificate_pem = certificate.pem();
-    state.key_pem = key.serialize_pem();
-    Ok(())
-}
-
-fn server_config(
-    der: CertificateDer<'static>,
-    key: PrivateKeyDer<'static>,
-) -> Result<rustls::ServerConfig> {
-    let provider = crate::tls::provider();
-    let mut config = rustls::ServerConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .map_err(|e| cannot("TLS", e))?
-        .with_client_cert_verifier(Arc::new(AnyClient(provider)))
-        .with_single_cert(vec![der], key)
-        .map_err(|e| cannot("TLS", e))?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
-}
-
-/// Takes any client's certificate: whether it is trusted is said by the requests' answers.
-#[derive(Debug)]
-struct AnyClient(Arc<rustls::crypto::CryptoProvider>);
-
-impl ClientCertVerifier for AnyClient {
-    fn client_auth_mandatory(&self) -> bool {
-        false
-    }
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
-    }
-    fn verify_client_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: UnixTime,
-    ) -> std::result::Result<ClientCertVerified, rustls::Error> {
-        Ok(ClientCertVerified::assertion())
-    }
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &rustls::DigitallySignedStruct,
-    ) -> std::result::Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
-    }
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &rustls::DigitallySignedStruct,
-    ) -> std::result::Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
-    }
-    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
 /// What is due happens although nobody asks: events are pushed.
 async fn keep_ticking(core: Arc<Core>) {
     let mut every = tokio::time::interval(Duration::from_millis(10));
@@ -246,12 +178,23 @@ async fn keep_ticking(core: Arc<Core>) {
 
 async fn accept_unix(core: Arc<Core>, listener: UnixListener) {
     let mut connections = tokio::task::JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
+    while let Ok((mut stream, _)) = listener.accept().await {
         while connections.try_join_next().is_some() {}
         // As 5.0.2's `StarttlsListener.Accept`: the next one is not taken before this one has
-        // sent something or gone away. A client that connects ahead of need stalls everybody.
-        let _ = stream.readable().await;
-        connections.spawn(serve(core.clone(), TokioIo::new(stream), true, None));
+        // sent eight bytes or gone away. A client that connects ahead of need stalls everybody.
+        let mut first = Vec::with_capacity(8);
+        while first.len() < 8 {
+            match stream.read_buf(&mut first).await {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            }
+        }
+        if first.is_empty() {
+            continue;
+        }
+        let (read, write) = stream.into_split();
+        let whole = tokio::io::join(std::io::Cursor::new(first).chain(read), write);
+        connections.spawn(serve(core.clone(), TokioIo::new(whole), true, None));
     }
 }
 
@@ -299,8 +242,6 @@ impl std::fmt::Display for Cut {
     }
 }
 impl std::error::Error for Cut {}
-
-type Answered = Response<Full<Bytes>>;
 
 impl Core {
     pub(super) fn with<T>(&self, f: impl FnOnce(&mut World) -> T) -> T {
@@ -561,147 +502,6 @@ impl Core {
 enum Ready {
     Answer(Answered),
     Later(Reply),
-}
-
-fn understand(
-    parts: &http::request::Parts,
-    body: Bytes,
-    local: bool,
-    certificate: Option<Vec<u8>>,
-    upgrade: bool,
-) -> Option<Req> {
-    let rest = parts.uri.path().strip_prefix("/1.0")?;
-    if !rest.is_empty() && !rest.starts_with('/') {
-        return None;
-    }
-    let path = rest
-        .split('/')
-        .filter(|s| !s.is_empty())
-        .map(unescape)
-        .collect();
-    let query = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
-        .map(|(k, v)| (k.into_owned(), v.into_owned()))
-        .collect();
-    let headers = parts
-        .headers
-        .iter()
-        .filter_map(|(k, v)| Some((k.as_str().to_owned(), v.to_str().ok()?.to_owned())))
-        .collect();
-    Some(Req {
-        method: parts.method.to_string(),
-        path,
-        query,
-        headers,
-        body,
-        certificate,
-        local,
-        upgrade,
-    })
-}
-
-/// `%41` to `A`.
-fn unescape(segment: &str) -> String {
-    let raw = segment.as_bytes();
-    let mut out = Vec::with_capacity(raw.len());
-    let mut at = 0;
-    while at < raw.len() {
-        let hex = (raw[at] == b'%')
-            .then(|| segment.get(at + 1..at + 3))
-            .flatten()
-            .and_then(|h| u8::from_str_radix(h, 16).ok());
-        match hex {
-            Some(byte) => {
-                out.push(byte);
-                at += 3;
-            }
-            None => {
-                out.push(raw[at]);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-fn document(status: u16, body: &Value, newline: bool) -> Answered {
-    let mut text = body.to_string();
-    text.push('\n');
-    if newline {
-        text.push('\n');
-    }
-    let mut answer = Response::new(Full::new(text.into()));
-    *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
-    answer.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    answer
-}
-
-fn put(answer: &mut Answered, name: header::HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        answer.headers_mut().insert(name, value);
-    }
-}
-
-fn accepted(id: &str, told: Value) -> Answered {
-    let path = format!("/1.0/operations/{id}");
-    let mut answer = document(
-        202,
-        &json!({
-            "type": "async", "status": "Operation created", "status_code": 100,
-            "operation": path, "error_code": 0, "error": "", "metadata": told,
-        }),
-        false,
-    );
-    put(&mut answer, header::LOCATION, &path);
-    answer
-}
-
-fn plain(reply: Reply) -> Answered {
-    let sync = |metadata: Value| {
-        json!({
-            "type": "sync", "status": "Success", "status_code": 200, "operation": "",
-            "error_code": 0, "error": "", "metadata": metadata,
-        })
-    };
-    match reply {
-        Reply::Sync(value, tag) => {
-            let mut answer = document(200, &sync(value), false);
-            if let Some(tag) = tag {
-                put(&mut answer, header::ETAG, &format!("\"{tag}\""));
-            }
-            answer
-        }
-        Reply::Created(location) => {
-            let mut answer = document(201, &sync(Value::Null), false);
-            put(&mut answer, header::LOCATION, &location);
-            answer
-        }
-        Reply::Error(code, message) => document(
-            code,
-            &json!({
-                "type": "error", "status": "", "status_code": 0, "operation": "",
-                "error_code": code, "error": message, "metadata": null,
-            }),
-            true,
-        ),
-        Reply::Raw(headers, body) => {
-            let mut answer = Response::new(Full::new(body));
-            for (name, value) in headers {
-                put(&mut answer, header::HeaderName::from_static(name), &value);
-            }
-            answer
-        }
-        Reply::Plain(code, text) => {
-            let mut answer = Response::new(Full::new(text.into()));
-            *answer.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_REQUEST);
-            answer
-        }
-        Reply::Async(_) | Reply::Wait(..) | Reply::Events { .. } | Reply::ExecSocket { .. } => {
-            document(500, &Value::Null, false)
-        }
-    }
 }
 
 async fn tell_events(

@@ -1,0 +1,208 @@
+//! The server itself, and the machine under it.
+
+use serde_json::{Value, json};
+
+use super::answers::{Reply, Req, etag, lay_over};
+use super::state::World;
+use crate::Config;
+
+/// The extensions of 5.0.2 that anyone here asks about, and a few more.
+const EXTENSIONS: &[&str] = &[
+    "etag",
+    "patch",
+    "network",
+    "profile_usedby",
+    "container_push",
+    "container_exec_recording",
+    "certificate_update",
+    "container_exec_signal_handling",
+    "storage",
+    "file_delete",
+    "file_append",
+    "image_create_aliases",
+    "entity_description",
+    "resources",
+    "console",
+    "network_leases",
+    "operation_description",
+    "clustering",
+    "event_lifecycle",
+    "projects",
+    "container_full",
+    "container_backup",
+    "storage_api_volume_snapshots",
+    "event_location",
+    "directory_manipulation",
+    "file_symlinks",
+    "instances",
+    "virtual-machines",
+    "api_filtering",
+    "image_types",
+    "image_profiles",
+    "custom_block_volumes",
+    "network_state",
+    "network_type_ovn",
+    "projects_networks",
+    "instance_bulk_state_change",
+    "network_acl",
+    "certificate_project",
+    "warnings",
+    "projects_images_auto_update",
+    "clustering_join_token",
+    "network_forward",
+    "metrics",
+    "image_source_project",
+    "instance_all_projects",
+    "cloud_init",
+    "instance_get_full",
+    "event_project",
+    "certificate_token",
+    "instance_file_head",
+    "cpu_hotplug",
+    "init_preseed",
+    "remote_token_expiry",
+];
+
+const SERVER_KEYS: [&str; 12] = [
+    "core.",
+    "cluster.",
+    "images.",
+    "maas.",
+    "backups.",
+    "candid.",
+    "rbac.",
+    "storage.",
+    "instances.",
+    "network.",
+    "acme.",
+    "loki.",
+];
+
+/// The version as numbers.
+fn numbers(version: &str) -> (u32, u32) {
+    let mut parts = version.split('.').map(|p| p.parse().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+}
+
+impl World {
+    pub(super) fn addresses(&self) -> Vec<String> {
+        if !self.state.config.contains_key("core.https_address") {
+            return Vec::new();
+        }
+        if !self.advertised.is_empty() {
+            return self.advertised.clone();
+        }
+        self.listening.iter().map(ToString::to_string).collect()
+    }
+
+    fn server_json(&self, trusted: bool, project: &str) -> Value {
+        let extensions: Vec<&&str> = EXTENSIONS
+            .iter()
+            .filter(|e| !self.without.contains(**e))
+            .collect();
+        let mut told = json!({
+            "api_extensions": extensions, "api_status": "stable", "api_version": "1.0",
+            "auth": if trusted { "trusted" } else { "untrusted" }, "public": false,
+            "auth_methods": ["tls"],
+        });
+        if trusted {
+            let config: serde_json::Map<String, Value> = self
+                .state
+                .config
+                .iter()
+                .map(|(k, v)| match k.as_str() {
+                    "core.trust_password" => (k.clone(), json!(true)),
+                    _ => (k.clone(), json!(v)),
+                })
+                .collect();
+            told["config"] = config.into();
+            told["environment"] = json!({
+                "addresses": self.addresses(), "architectures": ["x86_64", "i686"],
+                "certificate": self.state.certificate_pem,
+                "certificate_fingerprint": self.fingerprint, "driver": "lxc | qemu",
+                "driver_version": "5.0.2 | 7.2", "firewall": "nftables", "kernel": "Linux",
+                "kernel_architecture": "x86_64", "kernel_version": "6.1.0",
+                "os_name": "Ubuntu", "os_version": "22.04", "project": project, "server": "lxd",
+                "server_clustered": false, "server_event_mode": "full-mesh",
+                "server_name": self.machine.name, "server_pid": 1, "server_version": self.version,
+                "storage": "dir", "storage_version": "1",
+                "storage_supported_drivers": [{"Name": "dir", "Version": "1", "Remote": false}],
+            });
+        }
+        told
+    }
+
+    pub(super) fn server(&mut self, req: &Req) -> Result<Reply, Reply> {
+        let trusted = self.is_trusted(req);
+        let tag = etag(&json!(self.state.config));
+        match req.method.as_str() {
+            "GET" => Ok(Reply::Sync(
+                self.server_json(trusted, &req.project()),
+                trusted.then_some(tag),
+            )),
+            "PUT" | "PATCH" => {
+                req.matches(&tag)?;
+                let body = req.raw_json()?;
+                let mut given = Config::new();
+                for (k, v) in body["config"].as_object().into_iter().flatten() {
+                    match v {
+                        Value::String(s) => {
+                            given.insert(k.clone(), s.clone());
+                        }
+                        // A password that was read as `true` stays what it is.
+                        Value::Bool(true) if k == "core.trust_password" => {
+                            if let Some(old) = self.state.config.get(k) {
+                                given.insert(k.clone(), old.clone());
+                            }
+                        }
+                        _ => {
+                            return Err(Reply::error(
+                                400,
+                                format!("cannot set '{k}': invalid type"),
+                            ));
+                        }
+                    }
+                }
+                for (k, v) in &given {
+                    let known =
+                        SERVER_KEYS.iter().any(|p| k.starts_with(p)) || k.starts_with("user.");
+                    let gone = k == "core.trust_password" && numbers(&self.version) >= (6, 1);
+                    if !known || gone {
+                        return Err(Reply::error(
+                            400,
+                            format!("cannot set '{k}' to '{v}': unknown key"),
+                        ));
+                    }
+                }
+                if req.method == "PUT" {
+                    given.retain(|_, v| !v.is_empty());
+                    self.state.config = given;
+                } else {
+                    lay_over(&mut self.state.config, given);
+                }
+                self.dirty = true;
+                self.lifecycle("default", "config-updated", "/1.0", json!({}));
+                Ok(Reply::empty())
+            }
+            _ => Err(Reply::not_found("")),
+        }
+    }
+
+    pub(super) fn resources(&self) -> Reply {
+        let m = &self.machine;
+        Reply::ok(json!({
+            "cpu": {"architecture": "x86_64", "sockets": [], "total": m.cores},
+            "memory": {
+                "nodes": null, "hugepages_total": 0, "hugepages_used": 0, "hugepages_size": 2_097_152,
+                "used": m.memory / 16, "total": m.memory,
+            },
+            "gpu": {"cards": [], "total": 0},
+            "network": {"cards": [], "total": 0},
+            "storage": {
+                "disks": [{"id": "sda", "device": "8:0", "type": "sata", "size": m.pool}], "total": 1,
+            },
+            "usb": {"devices": [], "total": 0}, "pci": {"devices": [], "total": 0},
+            "system": {"uuid": "", "vendor": "", "product": "", "family": "", "type": "physical"},
+        }))
+    }
+}

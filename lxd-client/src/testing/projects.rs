@@ -1,0 +1,157 @@
+//! `/1.0/projects`.
+
+use serde_json::{Value, json};
+
+use super::answers::{Reply, Req, config_of, etag, lay_over, text};
+use super::state::{ProfileState, ProjectState, World};
+use crate::Config;
+
+impl World {
+    fn project_json(&self, name: &str) -> Option<Value> {
+        let p = self.state.projects.get(name)?;
+        let suffix = if name == "default" {
+            String::new()
+        } else {
+            format!("?project={name}")
+        };
+        let mut used: Vec<String> = p
+            .instances
+            .keys()
+            .map(|n| format!("/1.0/instances/{n}{suffix}"))
+            .collect();
+        used.extend(
+            p.profiles
+                .keys()
+                .map(|n| format!("/1.0/profiles/{n}{suffix}")),
+        );
+        used.extend(p.images.keys().map(|n| format!("/1.0/images/{n}{suffix}")));
+        Some(json!({
+            "config": p.config, "description": p.description, "name": name, "used_by": used,
+        }))
+    }
+
+    pub(super) fn projects(&mut self, req: &Req) -> Result<Reply, Reply> {
+        match (req.method.as_str(), req.path.get(1).map(String::as_str)) {
+            ("GET", None) => Ok(Reply::ok(
+                self.state
+                    .projects
+                    .keys()
+                    .map(|n| match req.recursion() {
+                        0 => json!(format!("/1.0/projects/{n}")),
+                        _ => self.project_json(n).unwrap_or_default(),
+                    })
+                    .collect::<Vec<_>>(),
+            )),
+            ("POST", None) => {
+                let body = req.json()?;
+                let name = text(&body, "name");
+                if name.is_empty() {
+                    return Err(Reply::error(400, "No name provided"));
+                }
+                if self.state.projects.contains_key(&name) {
+                    return Err(Reply::error(
+                        409,
+                        format!(
+                            "Failed creating project \"{name}\": Failed adding database record: \
+                             This \"projects\" entry already exists"
+                        ),
+                    ));
+                }
+                let mut config = config_of(&body);
+                check_project_keys(&config)?;
+                for feature in ["images", "profiles", "storage.volumes"] {
+                    config
+                        .entry(format!("features.{feature}"))
+                        .or_insert_with(|| "true".into());
+                }
+                let mut project = ProjectState {
+                    config,
+                    description: text(&body, "description"),
+                    ..ProjectState::default()
+                };
+                if project.config["features.profiles"] == "true" {
+                    let profile = ProfileState {
+                        description: format!("Default LXD profile for project {name}"),
+                        ..ProfileState::default()
+                    };
+                    project.profiles.insert("default".into(), profile);
+                }
+                self.state.projects.insert(name.clone(), project);
+                self.count("project", &name);
+                let path = format!("/1.0/projects/{name}");
+                self.lifecycle("default", "project-created", &path, json!({}));
+                Ok(Reply::Created(path))
+            }
+            (method, Some(name)) => {
+                let told = self
+                    .project_json(name)
+                    .ok_or_else(|| Reply::not_found("Project"))?;
+                let tag = etag(&json!([told["config"], told["description"]]));
+                match method {
+                    "GET" => Ok(Reply::Sync(told, Some(tag))),
+                    "PUT" | "PATCH" => {
+                        req.matches(&tag)?;
+                        let body = req.json()?;
+                        let given = config_of(&body);
+                        check_project_keys(&given)?;
+                        if let Some(p) = self.state.projects.get_mut(name) {
+                            if method == "PUT" {
+                                p.config = given;
+                                p.description = text(&body, "description");
+                            } else {
+                                lay_over(&mut p.config, given);
+                            }
+                        }
+                        self.dirty = true;
+                        Ok(Reply::empty())
+                    }
+                    "DELETE" => {
+                        if name == "default" {
+                            return Err(Reply::error(
+                                403,
+                                "The 'default' project cannot be deleted",
+                            ));
+                        }
+                        let p = &self.state.projects[name];
+                        let empty = p.instances.is_empty()
+                            && p.images.is_empty()
+                            && p.networks.is_empty()
+                            && p.profiles.keys().all(|n| n == "default");
+                        if !empty {
+                            return Err(Reply::error(400, "Only empty projects can be removed"));
+                        }
+                        self.state.projects.remove(name);
+                        self.dirty = true;
+                        let path = format!("/1.0/projects/{name}");
+                        self.lifecycle("default", "project-deleted", &path, json!({}));
+                        Ok(Reply::empty())
+                    }
+                    _ => Err(Reply::not_found("")),
+                }
+            }
+            _ => Err(Reply::not_found("")),
+        }
+    }
+}
+
+fn check_project_keys(config: &Config) -> Result<(), Reply> {
+    for key in config.keys() {
+        let known = [
+            "features.",
+            "limits.",
+            "restricted",
+            "user.",
+            "images.",
+            "backups.",
+        ]
+        .iter()
+        .any(|p| key.starts_with(p));
+        if !known {
+            return Err(Reply::error(
+                400,
+                format!("Invalid project configuration key \"{key}\""),
+            ));
+        }
+    }
+    Ok(())
+}
