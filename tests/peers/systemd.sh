@@ -1,14 +1,18 @@
 #!/bin/bash
 # usage: systemd.sh start DIR | stop DIR
-# A Debian 12 with a real systemd, D-Bus, netplan and networkd, in namespaces of its own (pid, mount, net, uts, ipc, cgroup): nothing of this
-# machine is writable from it. Prints the pid of its init as seen from here: its files are below /proc/PID/root, its bus is
-# /proc/PID/root/run/dbus/system_bus_socket. The root folder (450 MB, two to three minutes) is kept in $PEERS_CACHE
-# (default ~/.cache/peers) between runs; DIR holds what the running one changes of it. Root only.
+# A Debian 12 with a real systemd, D-Bus, netplan, networkd and snapd, in namespaces of its own (pid, mount, net, uts, ipc, cgroup): nothing of
+# this machine is writable from it. Prints the pid of its init as seen from here: its files are below /proc/PID/root, its bus is
+# /proc/PID/root/run/dbus/system_bus_socket. The root folder (500 MB, three minutes) is kept in $PEERS_CACHE
+# (default ~/.cache/peers) between runs; DIR holds what the running one changes of it. `stop` returns when its last process, cgroup and file
+# are gone. Root only.
 # apt: debootstrap iproute2
 set -eu
 cmd=${1:-}
 [ $# -ge 2 ] || { sed -n 2p "$0" >&2; exit 2; }
 DIR=$(realpath -m "$2") CACHE=${PEERS_CACHE:-$HOME/.cache/peers} R=$(realpath -m "$2")/root
+# The packages are part of its name: another list is another folder.
+PACKAGES=systemd,systemd-sysv,dbus,dbus-user-session,netplan.io,nftables,iproute2,udev,kmod,snapd,squashfuse
+BASE=$CACHE/systemd-root-$(echo "$PACKAGES" | cksum | cut -d' ' -f1)
 GROUP=/sys/fs/cgroup/$( [ -d /sys/fs/cgroup/unified ] && echo unified/ )cloudboot-peer-$(echo "$DIR" | cksum | cut -d' ' -f1)
 # The init: the only child of the unshare that we started.
 init_of() { [ -s "$DIR/pid" ] && cat "/proc/$(cat "$DIR/pid")/task/$(cat "$DIR/pid")/children" 2>/dev/null | tr -d ' '; }
@@ -16,15 +20,17 @@ mine() { [ -s "$DIR/pid" ] && grep -qzxF "SYSTEMD_PEER=$DIR" "/proc/$(cat "$DIR/
 case $cmd in
 start)
   mkdir -p "$DIR" "$CACHE"
-  if [ ! -d "$CACHE/systemd-root/etc" ]; then
-    rm -rf "$CACHE/systemd-root.new"
-    debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,netplan.io,nftables,iproute2,udev,kmod \
-      bookworm "$CACHE/systemd-root.new" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" >"$DIR/debootstrap.out" 2>&1 || { tail -n 20 "$DIR/debootstrap.out" >&2; exit 1; }
-    ln -sf /lib/systemd/system/systemd-networkd.service "$CACHE/systemd-root.new/etc/systemd/system/multi-user.target.wants/systemd-networkd.service"
-    for unit in systemd-udevd systemd-udev-trigger systemd-logind systemd-networkd-wait-online getty@tty1 console-getty; do
-      ln -sf /dev/null "$CACHE/systemd-root.new/etc/systemd/system/$unit.service"
+  if [ ! -d "$BASE" ]; then
+    new=$BASE.new.$$; trap 'rm -rf "$new"' EXIT
+    debootstrap --variant=minbase --include="$PACKAGES" bookworm "$new" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" \
+      >"$DIR/debootstrap.out" 2>&1 </dev/null || { tail -n 20 "$DIR/debootstrap.out" "$new/debootstrap/debootstrap.log" >&2; exit 1; }
+    ln -sf /lib/systemd/system/systemd-networkd.service "$new/etc/systemd/system/multi-user.target.wants/systemd-networkd.service"
+    for unit in systemd-udevd systemd-udev-trigger systemd-logind systemd-networkd-wait-online getty@tty1 console-getty apparmor e2scrub_reap snapd.seeded; do
+      ln -sf /dev/null "$new/etc/systemd/system/$unit.service"
     done
-    mv "$CACHE/systemd-root.new" "$CACHE/systemd-root"
+    rm -rf "$new"/var/cache/apt/archives/*.deb
+    # Two that are made at once: the first one stays.
+    mv -T "$new" "$BASE" 2>/dev/null || [ -d "$BASE" ]
   fi
   if ! mine; then
     rm -rf "$R" "$DIR/upper" "$DIR/work"; mkdir -p "$R" "$DIR/upper" "$DIR/work" "$GROUP"
@@ -44,13 +50,15 @@ start)
         mount -t tmpfs -o mode=755 tmpfs "$R/dev"
         mknod -m 666 "$R/dev/null" c 1 3; mknod -m 666 "$R/dev/zero" c 1 5; mknod -m 666 "$R/dev/full" c 1 7
         mknod -m 666 "$R/dev/random" c 1 8; mknod -m 666 "$R/dev/urandom" c 1 9; mknod -m 666 "$R/dev/tty" c 5 0
+        # snapd mounts snaps by FUSE in a container: no loop device of this machine is taken.
+        mknod -m 666 "$R/dev/fuse" c 10 229
         mkdir "$R/dev/pts" "$R/dev/shm"; mount -t devpts -o newinstance,ptmxmode=0666 devpts "$R/dev/pts"; ln -s pts/ptmx "$R/dev/ptmx"
         mount -t tmpfs -o mode=755 tmpfs "$R/run"; mount -t tmpfs tmpfs "$R/tmp"
         hostname controller
         ip link set lo up
         cd "$R"; pivot_root . .; umount -l .
         exec env -i container=lxc PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 /lib/systemd/systemd --log-target=journal
-      '\'' _ "$@"' _ "$DIR" "$GROUP" "$CACHE/systemd-root" </dev/null >"$DIR/out" 2>&1 &
+      '\'' _ "$@"' _ "$DIR" "$GROUP" "$BASE" </dev/null >"$DIR/out" 2>&1 &
     echo $! >"$DIR/pid"
   fi
   for _ in $(seq 300); do
@@ -60,8 +68,16 @@ start)
   done
   tail -n 20 "$DIR/out" >&2; exit 1 ;;
 stop)
-  if mine; then p=$(cat "$DIR/pid"); kill -KILL "$p" 2>/dev/null || true; for _ in $(seq 50); do mine || break; sleep .1; done; fi
-  for _ in $(seq 50); do rmdir "$GROUP" 2>/dev/null && break; [ -d "$GROUP" ] || break; find "$GROUP" -mindepth 1 -depth -type d -exec rmdir {} + 2>/dev/null; sleep .1; done
-  if [ -f "$DIR/pid" ]; then rm -rf "$DIR"; fi ;;
+  # Whoever is in its group ends, be it that the unshare above is gone already; then it is waited for.
+  if mine; then kill -KILL "$(cat "$DIR/pid")" 2>/dev/null || true; fi
+  for _ in $(seq 100); do
+    [ -d "$GROUP" ] || break
+    for p in $(find "$GROUP" -name cgroup.procs -exec cat {} + 2>/dev/null); do kill -KILL "$p" 2>/dev/null || true; done
+    find "$GROUP" -depth -type d -exec rmdir {} \; 2>/dev/null || true
+    sleep .1
+  done
+  if [ -d "$GROUP" ]; then echo "still there: $GROUP with $(find "$GROUP" -name cgroup.procs -exec cat {} + | tr '\n' ' ')" >&2; exit 1; fi
+  if mine; then echo "still runs: $(cat "$DIR/pid")" >&2; exit 1; fi
+  if [ -f "$DIR/pid" ] || [ -f "$DIR/debootstrap.out" ]; then rm -rf "$DIR"; fi ;;
 *) sed -n 2p "$0" >&2; exit 2 ;;
 esac

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::region::{self, Services};
 use super::{Attempt as _, Site, create, created};
 use crate::engine::{Context, Deadline, Error, Observation, Step, StepId, Undo};
 use crate::host::postgres::{DatabaseSpec, Password};
@@ -24,6 +25,21 @@ impl Database {
             password: postgres.password.value().clone(),
             database: postgres.database.clone(),
         }
+    }
+
+    /// Whether MAAS of this host runs on this database right now.
+    async fn is_in_use(&self) -> Result<bool, Error> {
+        let found = self
+            .site
+            .host
+            .maas_cli
+            .observe()
+            .await
+            .attempt("read how MAAS was initialised")?;
+        let name = format!("/{}", self.site.config.postgres.database);
+        // A region whose settings do not read may be on it.
+        let on_it = found.is_some_and(|there| there.database.is_none_or(|it| it.ends_with(&name)));
+        Ok(on_it && region::services(&self.site).await? == Services::Running)
     }
 }
 
@@ -112,7 +128,15 @@ impl Step for Database {
         let spec = self.spec();
         let postgres = &self.site.host.postgres;
         let mut removed = Vec::new();
-        if created(cx, &format!("database {}", spec.database)) {
+        let ours = created(cx, &format!("database {}", spec.database));
+        if ours && self.is_in_use().await? {
+            return Err(Error::needs_operator(
+                format!("drop the database {}", spec.database),
+                "MAAS of this host runs on it",
+            )
+            .next("take `maas.init` back in the same teardown, or stop MAAS (`snap stop maas`), and run again"));
+        }
+        if ours {
             cx.intend(format!("drop database {}", spec.database))
                 .await?;
             if postgres

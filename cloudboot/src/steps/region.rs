@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Attempt as _, Site, create, created};
 use crate::engine::{Context, Deadline, Error, Observation, Polled, Step, StepId, Undo};
+use crate::host::snaps::ServiceAction;
 
 /// Region and rack controller on this host.
 pub struct InitRegion {
@@ -73,7 +74,10 @@ impl Step for InitRegion {
                 .attempt("read how MAAS was initialised")?
             {
                 None => Observation::absent("MAAS is not initialised on this host"),
-                Some(found) if found.mode == "region+rack" => Observation::Satisfied(()),
+                Some(found) if found.mode == "region+rack" => match services(&self.site).await? {
+                    Services::Stopped => Observation::drifted(["MAAS's services are stopped"]),
+                    _ => Observation::Satisfied(()),
+                },
                 Some(found) => Observation::needs_operator(format!(
                     "MAAS is initialised on this host as `{}`, and the mission needs `region+rack`: finish that installation by hand \
                  or remove the snap maas",
@@ -85,9 +89,18 @@ impl Step for InitRegion {
 
     async fn apply(&self, _: &((), ()), cx: &Context) -> Result<(), Error> {
         create(cx, "MAAS region").await?;
-        self.site
-            .host
-            .maas_cli
+        let host = &self.site.host;
+        if services(&self.site).await? == Services::Stopped
+            && host
+                .maas_cli
+                .observe()
+                .await
+                .attempt("read how MAAS was initialised")?
+                .is_some()
+        {
+            return control(&self.site, ServiceAction::Start, self.deadline()).await;
+        }
+        host.maas_cli
             .init(
                 self.site.config.maas.server.as_str(),
                 &self.database_uri(),
@@ -96,6 +109,52 @@ impl Step for InitRegion {
             .await
             .attempt("initialise the region and rack controller")
     }
+
+    /// Its services end here, so that nothing runs on the database when that is dropped; its files go with the snap.
+    async fn undo(&self, _: &((), ()), cx: &Context) -> Result<Undo, Error> {
+        if !created(cx, "MAAS region") {
+            return Ok(Undo::kept("the region was there before"));
+        }
+        if services(&self.site).await? != Services::Running {
+            return Ok(Undo::NothingToDo);
+        }
+        cx.intend("stop the services of MAAS").await?;
+        control(&self.site, ServiceAction::Stop, self.deadline()).await?;
+        Ok(Undo::removed("MAAS's running services"))
+    }
+}
+
+/// How the snap's services stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Services {
+    /// There is no such snap, or it has none.
+    None,
+    /// At least one runs.
+    Running,
+    /// None runs.
+    Stopped,
+}
+
+/// How the services of the snap `maas` stand.
+pub(super) async fn services(site: &Site) -> Result<Services, Error> {
+    match site.host.snaps.services("maas").await {
+        Ok(services) if services.is_empty() => Ok(Services::None),
+        Ok(services) if services.iter().any(|service| service.active) => Ok(Services::Running),
+        Ok(_) => Ok(Services::Stopped),
+        Err(error) if error.is_not_found() => Ok(Services::None),
+        Err(error) => Err(error).attempt("look at the services of MAAS"),
+    }
+}
+
+async fn control(site: &Site, action: ServiceAction, deadline: Deadline) -> Result<(), Error> {
+    let attempted = "start or stop the services of MAAS";
+    let snaps = &site.host.snaps;
+    let change = snaps.service(action, "maas").await.attempt(attempted)?;
+    snaps
+        .follow(&change, deadline.total, |_| {})
+        .await
+        .attempt(attempted)
+        .map(drop)
 }
 
 /// The region's HTTP server answers.
