@@ -33,7 +33,7 @@ mod rpc;
 pub use api::status::FullStatus;
 pub use bundle::{Bundle, Plan};
 pub use client::{Client, ConnectionEvent, Session};
-pub use connect::{Credentials, Endpoint, Options};
+pub use connect::{Credentials, Endpoint, Options, first_contact};
 pub use error::{Error, ErrorKind, Result};
 pub use facades::Supported;
 pub use ids::{ActionId, ModelUuid, application_tag, machine_tag, unit_tag};

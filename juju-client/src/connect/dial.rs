@@ -249,7 +249,10 @@ pub(super) fn tls_config(endpoint: &Endpoint) -> Result<Arc<rustls::ClientConfig
     Ok(Arc::new(config))
 }
 
-async fn connect_tcp(address: &str, proxy: Option<&Url>) -> std::result::Result<TcpStream, String> {
+pub(super) async fn connect_tcp(
+    address: &str,
+    proxy: Option<&Url>,
+) -> std::result::Result<TcpStream, String> {
     let from_env;
     let proxy = match proxy {
         Some(p) => Some(p),

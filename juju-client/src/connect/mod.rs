@@ -1,5 +1,6 @@
 //! Reaching a controller: where it is, who logs in, and with which limits.
 
+mod contact;
 mod dial;
 mod http;
 mod login;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+pub use contact::{PROOF_DOMAIN, first_contact, proof_name};
 pub(crate) use dial::{Socket, dial, side_socket};
 pub(crate) use http::{HttpAnswer, basic, request as http_request};
 pub(crate) use login::login;

@@ -192,7 +192,16 @@ impl Identity {
     /// # Errors
     /// The keys cannot be made.
     pub fn generate() -> Result<Self> {
-        tls::generate()
+        tls::generate(None)
+    }
+
+    /// A new one whose certificate proves its CA to whoever holds `key`
+    /// ([`first_contact`](crate::first_contact)): what a machine that makes its own keys serves.
+    ///
+    /// # Errors
+    /// The keys cannot be made.
+    pub fn generate_with_proof(key: &[u8]) -> Result<Self> {
+        tls::generate(Some(key))
     }
 }
 

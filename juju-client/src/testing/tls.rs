@@ -15,7 +15,7 @@ fn failed(e: impl std::fmt::Display) -> Error {
     )
 }
 
-pub(super) fn generate() -> Result<Identity> {
+pub(super) fn generate(proof: Option<&[u8]>) -> Result<Identity> {
     let ca_key = KeyPair::generate().map_err(failed)?;
     let mut ca = CertificateParams::new(Vec::new()).map_err(failed)?;
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -27,9 +27,10 @@ pub(super) fn generate() -> Result<Identity> {
     ca.distinguished_name.push(DnType::CommonName, "juju-ca");
     let ca_cert = ca.self_signed(&ca_key).map_err(failed)?;
     let key = KeyPair::generate().map_err(failed)?;
-    let names = ["localhost", "juju-apiserver", "anything"]
+    let mut names = ["localhost", "juju-apiserver", "anything"]
         .map(str::to_owned)
         .to_vec();
+    names.extend(proof.map(|key| crate::connect::proof_name(key, ca_cert.der())));
     let mut leaf = CertificateParams::new(names).map_err(failed)?;
     leaf.distinguished_name
         .push(DnType::CommonName, "juju-server");
