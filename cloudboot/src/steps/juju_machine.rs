@@ -20,6 +20,18 @@ pub struct JujuMachine {
 }
 
 impl JujuMachine {
+    /// Its own tag, and those by which the bootstrap asks MAAS for it: a machine that lacks one of them is not found.
+    fn tags(&self) -> Vec<&str> {
+        let config = &self.site.config;
+        let mut tags = vec![config.juju_vm.tag.as_str()];
+        for tag in &config.juju.bootstrap.tags {
+            if !tags.contains(&tag.as_str()) {
+                tags.push(tag);
+            }
+        }
+        tags
+    }
+
     async fn find(&self, maas: &Client) -> Result<Option<Machine>, Error> {
         let name = self.site.config.juju_vm.hostname.clone();
         let filter = MachineFilter::new().hostname(vec![name]);
@@ -70,10 +82,10 @@ impl Step for JujuMachine {
                 wanted.hostname
             )));
         };
-        if !machine.has_tag(&wanted.tag) {
+        if let Some(tag) = self.tags().into_iter().find(|tag| !machine.has_tag(tag)) {
             return Ok(Observation::absent(format!(
-                "{} has no tag {}",
-                wanted.hostname, wanted.tag
+                "{} has no tag {tag}",
+                wanted.hostname
             )));
         }
         Ok(match machine.status {
@@ -107,24 +119,20 @@ impl Step for JujuMachine {
                     .system_id
             }
         };
-        let tagged = maas
+        let machine = maas
             .machines()
             .read(&id)
             .await
-            .attempt("read the Juju machine")?
-            .has_tag(&wanted.tag);
-        if !tagged {
-            ensure_tag(
-                maas,
-                cx,
-                &wanted.tag,
-                &TagParams::new().comment(cx.owner_mark()),
-            )
-            .await?;
-            cx.intend(format!("tag {} {}", wanted.hostname, wanted.tag))
-                .await?;
+            .attempt("read the Juju machine")?;
+        for tag in self.tags() {
+            if machine.has_tag(tag) {
+                continue;
+            }
+            let params = TagParams::new().comment(cx.owner_mark());
+            ensure_tag(maas, cx, tag, &params).await?;
+            cx.intend(format!("tag {} {tag}", wanted.hostname)).await?;
             maas.tags()
-                .update_nodes(&wanted.tag, &[id], &[])
+                .update_nodes(tag, &[id.clone()], &[])
                 .await
                 .attempt(&format!("tag {}", wanted.hostname))?;
         }
@@ -162,12 +170,15 @@ impl Step for JujuMachine {
                 .attempt(&format!("delete the machine {}", wanted.hostname))?;
             removed.push(format!("the machine {}", wanted.hostname));
         }
-        if created(cx, &format!("tag {}", wanted.tag)) {
-            cx.intend(format!("delete tag {}", wanted.tag)).await?;
-            match maas.tags().delete(&wanted.tag).await {
-                Ok(()) => removed.push(format!("the tag {}", wanted.tag)),
+        for tag in self.tags() {
+            if !created(cx, &format!("tag {tag}")) {
+                continue;
+            }
+            cx.intend(format!("delete tag {tag}")).await?;
+            match maas.tags().delete(tag).await {
+                Ok(()) => removed.push(format!("the tag {tag}")),
                 Err(error) if error.is_not_found() => {}
-                Err(error) => return Err(error).attempt(&format!("delete the tag {}", wanted.tag)),
+                Err(error) => return Err(error).attempt(&format!("delete the tag {tag}")),
             }
         }
         Ok(super::removed(removed))
