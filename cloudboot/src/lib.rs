@@ -3,6 +3,7 @@
 pub mod config;
 pub mod engine;
 pub mod host;
+pub mod juju_bootstrap;
 pub mod openstack;
 pub mod rest;
 pub mod steps;

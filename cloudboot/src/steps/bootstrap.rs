@@ -150,9 +150,13 @@ impl Container {
         let name = self.name();
         if !self.exists().await? {
             let image = &self.site.config.juju.controller.container;
-            let source = InstanceSource::Remote {
-                remote: ImageRemote::simplestreams(image.server.as_str()),
-                alias: image.alias.clone(),
+            let alias = image.alias.clone();
+            let source = match &image.server {
+                Some(server) => InstanceSource::Remote {
+                    remote: ImageRemote::simplestreams(server.as_str()),
+                    alias,
+                },
+                None => InstanceSource::LocalAlias(alias),
             };
             let instance = NewInstance::container(&name, source)
                 .user_data(self.user_data()?)

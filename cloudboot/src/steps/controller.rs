@@ -3,7 +3,7 @@
 //! The thesis: `juju_install()`, `juju_config()`, `juju_bootstrap()`, `create_model()`.
 //!
 //! A controller is adopted where the configuration names one. Else Juju 3.x is bootstrapped by a throwaway container
-//! on the controller host (`steps/bootstrap.rs`).
+//! on the controller host (`steps/bootstrap.rs`), and Juju 4.x by the Juju machine itself (`steps/native.rs`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::bootstrap::Container;
+use super::client_store;
 use super::first_config::MachineNetwork;
+use super::native::{self, Native};
 use super::{Attempt as _, Site, create, created};
 use crate::config::ControllerMode;
 use crate::engine::{Context, Deadline, Error, Observation, Polled, Step, StepId, Undo};
@@ -41,23 +43,26 @@ struct Kept {
 enum Way {
     Adopt,
     Delegated,
-    /// Juju 4.x: not yet.
     Native,
 }
 
 fn way(site: &Site) -> Way {
-    let juju = &site.config.juju;
-    match juju.controller.mode {
+    match site.config.juju.controller_mode() {
         ControllerMode::Adopt => Way::Adopt,
-        ControllerMode::Delegated => Way::Delegated,
         ControllerMode::Native => Way::Native,
-        ControllerMode::Auto if juju.controller.adopt.is_some() => Way::Adopt,
-        ControllerMode::Auto if juju.channel.major().is_some_and(|major| major >= 4) => Way::Native,
-        ControllerMode::Auto => Way::Delegated,
+        _ => Way::Delegated,
     }
 }
 
-async fn kept(cx: &Context) -> Result<Option<ControllerAccess>, Error> {
+/// What we hold of the controller.
+async fn held(site: &Site, cx: &Context) -> Result<Option<ControllerAccess>, Error> {
+    Ok(match way(site) {
+        Way::Adopt => adopted(site),
+        Way::Delegated | Way::Native => kept(cx).await?,
+    })
+}
+
+pub(super) async fn kept(cx: &Context) -> Result<Option<ControllerAccess>, Error> {
     let Some(secret) = cx.secrets().get(ACCESS).await? else {
         return Ok(None);
     };
@@ -77,7 +82,7 @@ async fn kept(cx: &Context) -> Result<Option<ControllerAccess>, Error> {
     )))
 }
 
-async fn keep(access: &ControllerAccess, cx: &Context) -> Result<(), Error> {
+pub(super) async fn keep(access: &ControllerAccess, cx: &Context) -> Result<(), Error> {
     let kept = Kept {
         name: access.name.clone(),
         uuid: access.uuid.clone(),
@@ -147,7 +152,7 @@ pub(super) fn way_out(site: &Site) -> BTreeMap<String, String> {
 }
 
 /// The key with which Juju talks to MAAS: the configuration's, else ours.
-async fn maas_key(site: &Site, cx: &Context) -> Result<maas_client::ApiKey, Error> {
+pub(super) async fn maas_key(site: &Site, cx: &Context) -> Result<maas_client::ApiKey, Error> {
     match &site.config.juju.credential.maas_oauth {
         Some(own) => own.expose().parse().attempt("read Juju's MAAS key"),
         None => super::region::kept_key(cx).await,
@@ -244,10 +249,13 @@ impl Step for Controller {
         match way(&self.site) {
             Way::Adopt => format!("adopt the controller {name}"),
             Way::Delegated => format!(
-                "bootstrap the controller {name} onto {}",
-                self.site.config.juju_vm.hostname
+                "bootstrap the controller {name} onto {} with the juju client {}",
+                self.site.config.juju_vm.hostname, self.site.config.juju.channel
             ),
-            Way::Native => format!("bootstrap the controller {name} natively"),
+            Way::Native => format!(
+                "bootstrap the controller {name} natively: {} comes up as it, from one user data with Juju {}",
+                self.site.config.juju_vm.hostname, self.site.config.juju.channel
+            ),
         }
     }
 
@@ -266,17 +274,12 @@ impl Step for Controller {
         cx: &Context,
     ) -> Result<Observation<Juju>, Error> {
         let name = &self.site.config.juju.bootstrap.name;
-        let access = match way(&self.site) {
-            Way::Adopt => adopted(&self.site),
-            Way::Delegated => kept(cx).await?,
-            Way::Native => {
-                return Ok(Observation::needs_operator(format!(
-                    "juju.channel is {}, and this version bootstraps 3.x only: bootstrap a controller with `juju bootstrap` and give it \
-                     under juju.controller.adopt, or set juju.channel to 3.6",
-                    self.site.config.juju.channel
-                )));
-            }
-        };
+        if way(&self.site) == Way::Native && native::is_begun(cx).await? {
+            return Ok(Observation::absent(
+                "the bootstrap is under way, or its first password and key still hold",
+            ));
+        }
+        let access = held(&self.site, cx).await?;
         let Some(access) = access else {
             return Ok(Observation::absent(format!(
                 "we hold no access to a controller {name}"
@@ -300,7 +303,16 @@ impl Step for Controller {
         }
     }
 
-    async fn apply(&self, (_, lxd, _, (), ()): &Self::Needs, cx: &Context) -> Result<(), Error> {
+    async fn apply(
+        &self,
+        (maas, lxd, machine, (), ()): &Self::Needs,
+        cx: &Context,
+    ) -> Result<(), Error> {
+        if way(&self.site) == Way::Native {
+            return Native::new(&self.site, maas, lxd, machine)
+                .bootstrap(cx, self.deadline())
+                .await;
+        }
         let container = Container::new(&self.site, lxd);
         let access = match kept(cx).await? {
             Some(access) => access,
@@ -329,6 +341,11 @@ impl Step for Controller {
         cx: &Context,
     ) -> Result<Undo, Error> {
         let name = &self.site.config.juju.bootstrap.name;
+        if native::is_begun(cx).await? {
+            let native = Native::new(&self.site, maas, lxd, machine);
+            native.delete_first_key(cx).await?;
+            native.forget(cx).await?;
+        }
         if !made_controller(cx, name) {
             return Ok(Undo::kept(format!(
                 "the controller {name} was there before"
@@ -442,6 +459,29 @@ impl Model {
         Ok(())
     }
 
+    async fn create(
+        &self,
+        controller: &Juju,
+        network: &MachineNetwork,
+        maas: &maas_client::Client,
+        cx: &Context,
+    ) -> Result<juju_client::ModelUuid, Error> {
+        let juju = &self.site.config.juju;
+        // CreateModel on a MAAS that does not answer blocks for minutes and leaves a model that can't be destroyed.
+        maas.version()
+            .await
+            .attempt("see whether MAAS answers before the model is made")?;
+        self.ensure_credential(controller, cx).await?;
+        create(cx, &format!("model {}", juju.model.name)).await?;
+        let mut new = NewModel::new(&juju.model.name).on(&juju.cloud.name, &juju.credential.name);
+        for (key, value) in self.settings(network) {
+            new = new.set(key, value);
+        }
+        let attempted = format!("create the model {}", juju.model.name);
+        let made = controller.models().create(&new).await.attempt(&attempted)?;
+        made.uuid.parse().attempt(&attempted)
+    }
+
     async fn find(&self, controller: &Juju) -> Result<Option<Juju>, Error> {
         let name = &self.site.config.juju.model.name;
         let Some(uuid) = controller
@@ -481,15 +521,21 @@ impl Step for Model {
     async fn observe(
         &self,
         (controller, _, _): &Self::Needs,
-        _: &Context,
+        cx: &Context,
     ) -> Result<Observation<Juju>, Error> {
-        Ok(match self.find(controller).await? {
-            Some(model) => Observation::Satisfied(model),
-            None => Observation::absent(format!(
-                "there is no model {}",
-                self.site.config.juju.model.name
-            )),
-        })
+        let name = &self.site.config.juju.model.name;
+        let Some(model) = self.find(controller).await? else {
+            return Ok(Observation::absent(format!("there is no model {name}")));
+        };
+        if let (Some(access), Some(uuid)) = (held(&self.site, cx).await?, model.model_uuid())
+            && !client_store::is_written(&self.site, access, controller, &uuid)
+        {
+            return Ok(Observation::absent(format!(
+                "the juju client's files in {} do not have it",
+                client_store::folder(&self.site).display()
+            )));
+        }
+        Ok(Observation::Satisfied(model))
     }
 
     async fn apply(
@@ -497,27 +543,29 @@ impl Step for Model {
         (controller, network, maas): &Self::Needs,
         cx: &Context,
     ) -> Result<(), Error> {
-        let juju = &self.site.config.juju;
-        // CreateModel on a MAAS that does not answer blocks for minutes and leaves a model that can't be destroyed.
-        maas.version()
-            .await
-            .attempt("see whether MAAS answers before the model is made")?;
-        self.ensure_credential(controller, cx).await?;
-        create(cx, &format!("model {}", juju.model.name)).await?;
-        let mut new = NewModel::new(&juju.model.name).on(&juju.cloud.name, &juju.credential.name);
-        for (key, value) in self.settings(network) {
-            new = new.set(key, value);
-        }
-        controller
+        let name = &self.site.config.juju.model.name;
+        let uuid = match controller
             .models()
-            .create(&new)
+            .find(name)
             .await
-            .attempt(&format!("create the model {}", juju.model.name))
-            .map(drop)
+            .attempt("list the models")?
+        {
+            Some(uuid) => uuid,
+            None => self.create(controller, network, maas, cx).await?,
+        };
+        if let Some(access) = held(&self.site, cx).await? {
+            let key = maas_key(&self.site, cx).await?;
+            cx.intend("write the juju client's files").await?;
+            client_store::write(&self.site, access, controller, &uuid, &key)?;
+        }
+        Ok(())
     }
 
     async fn undo(&self, (controller, _, _): &Self::Needs, cx: &Context) -> Result<Undo, Error> {
         let name = &self.site.config.juju.model.name;
+        if !cx.own_intents().is_empty() {
+            client_store::remove(&self.site)?;
+        }
         if !created(cx, &format!("model {name}")) {
             return Ok(Undo::kept(format!("the model {name} was there before")));
         }

@@ -667,6 +667,14 @@ impl FakeRegion {
         self.shared.lock().user(user).is_some()
     }
 
+    /// Whether an API key is one of a user's.
+    pub fn holds_key(&self, user: &str, key: &str) -> bool {
+        let s = self.shared.lock();
+        s.tokens
+            .iter()
+            .any(|t| t.user == user && format!("{}:{}:{}", t.consumer, t.token, t.secret) == key)
+    }
+
     /// What `maas apikey --username` prints: the user's first key, made when there is none.
     pub fn api_key(&self, user: &str) -> String {
         let t = {

@@ -9,6 +9,7 @@ use crate::config::kinds::{CHANNEL, CLOUD_NAME, ENDPOINT, NAME, RELEASE, SERVICE
 use crate::config::reader::{Scalar, Section, Value};
 use crate::config::schema::maas::default_server;
 use crate::config::schema::model::{Bundle, JujuModel};
+use crate::config::schema::native::{AgentArchive, CharmFile};
 use crate::config::value::{Channel, Secret};
 
 /// `juju`: the controller and what it deploys.
@@ -73,6 +74,10 @@ pub struct JujuController {
     pub adopt: Option<Adopt>,
     /// `container`: the image of the throwaway container in which the official client bootstraps.
     pub container: ContainerImage,
+    /// `agent`: the agent's archive for a native bootstrap.
+    pub agent: Option<AgentArchive>,
+    /// `charm`: the controller's charm for a native bootstrap.
+    pub charm: Option<CharmFile>,
 }
 
 /// `juju.controller.mode`.
@@ -109,8 +114,9 @@ pub struct Adopt {
 pub struct ContainerImage {
     /// `alias` on the server. Default `22.04`.
     pub alias: String,
-    /// `server`: a simplestreams server. Default `https://cloud-images.ubuntu.com/releases`.
-    pub server: Url,
+    /// `server`: a simplestreams server, or `local` (none) for an image that LXD on the controller has itself.
+    /// Default `https://cloud-images.ubuntu.com/releases`.
+    pub server: Option<Url>,
 }
 
 impl Juju {
@@ -319,6 +325,8 @@ impl JujuController {
             }
         };
         let container = ContainerImage::read(&controller);
+        let agent = AgentArchive::read(&controller);
+        let charm = CharmFile::read(&controller);
         let mode = mode?;
         if mode == ControllerMode::Native
             && channel
@@ -349,6 +357,8 @@ impl JujuController {
             mode,
             adopt: adopt?,
             container: container?,
+            agent: agent?,
+            charm: charm?,
         })
     }
 }
@@ -401,13 +411,21 @@ impl Adopt {
     }
 }
 
+const IMAGE_SERVER: Scalar<Option<Url>> = Scalar {
+    expected: "an http or https URL without user and password, or `local`",
+    parse: |text| match text {
+        "local" => Some(None),
+        _ => (SERVICE_URL.parse)(text).map(Some),
+    },
+};
+
 impl ContainerImage {
     fn read(controller: &Section<'_>) -> Option<Self> {
         let container = controller.section("container");
         let alias = container.or("alias", &TEXT, "22.04".to_owned());
-        let server = match container.optional("server", &SERVICE_URL)? {
+        let server = match container.optional("server", &IMAGE_SERVER)? {
             Some(server) => server,
-            None => Url::parse("https://cloud-images.ubuntu.com/releases").ok()?,
+            None => Some(Url::parse("https://cloud-images.ubuntu.com/releases").ok()?),
         };
         Some(Self {
             alias: alias?,

@@ -6,6 +6,7 @@ mod lxd;
 mod maas;
 mod machines;
 mod model;
+mod native;
 mod network;
 mod run;
 
@@ -18,6 +19,7 @@ pub use lxd::{Compute, ComputeBridge, JujuVm, Lxd, VmHost};
 pub use maas::{Dhcp, IpRange, Maas, PxeLoaderFix};
 pub use machines::{Bmc, BmcRange, Ipmi, Machine, Privilege};
 pub use model::{Bundle, JujuModel};
+pub use native::{AgentArchive, CharmFile};
 pub use network::{ImageMirror, Mirrors, NetFix, Proxy, Reach};
 pub use run::{Access, Capacity, Deadline, Deadlines, Limits, VaultKeys};
 

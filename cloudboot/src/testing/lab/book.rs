@@ -29,6 +29,8 @@ pub(super) struct Book {
     pub(super) booting: BTreeMap<String, usize>,
     /// What runs inside containers, by project and name.
     pub(super) inside: BTreeMap<String, Inside>,
+    /// What runs on machines that were deployed to become Juju's controller, by machine and controller.
+    pub(super) natives: BTreeMap<String, Native>,
     /// The instance of each of Juju's machines, by model and machine.
     pub(super) instances: BTreeMap<String, String>,
     /// MAAS's own client certificate and key towards LXD.
@@ -50,5 +52,15 @@ pub(super) struct Inside {
     /// The machine that becomes the controller.
     pub(super) machine: Option<String>,
     /// It has ended.
+    pub(super) ended: bool,
+}
+
+/// A machine that makes itself Juju's controller.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Native {
+    /// When it was deployed.
+    pub(super) deployed: Duration,
+    /// Its script has ended, one way or the other.
     pub(super) ended: bool,
 }

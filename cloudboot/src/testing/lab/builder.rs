@@ -618,6 +618,7 @@ fn write_operator(world: &World, folder: &std::path::Path) -> std::io::Result<Op
         "ipmi": {"user": "root", "password": format!("file:{}", password.display())},
         "reach": {"proxy": world.wire().url(), "forwards": forwards},
         "net_fix": {"ethernet": "eno2"},
+        "mirrors": {"juju_agents": mirror::AGENTS},
         // What runs fast must not be given up sooner: this machine's own slowness counts in real seconds.
         "deadlines": {"default": {"stall": seconds(30.0), "total": seconds(600.0)}},
     });

@@ -17,6 +17,15 @@ use super::world::World;
 const FOLDER: &str = "/root/bootstrap";
 const STORE: &str = "/root/.local/share/juju";
 
+/// A controller that comes up for the first time.
+pub(super) struct NewController<'a> {
+    pub(super) identity: Identity,
+    pub(super) name: &'a str,
+    pub(super) cloud: &'a str,
+    pub(super) version: &'a str,
+    pub(super) ip: &'a str,
+}
+
 /// What the container's user data asks for.
 pub(super) struct Asked {
     channel: String,
@@ -53,7 +62,7 @@ fn asked(user_data: &str) -> Option<Asked> {
     let mut rest = line.iter();
     while let Some(word) = rest.next() {
         match *word {
-            "--bootstrap-constraints" | "--constraints" => {
+            "--bootstrap-constraints" | "--constraints" | "--model-default" => {
                 rest.next();
             }
             word if word.starts_with("--") => {}
@@ -274,7 +283,16 @@ impl World {
         let Some(identity) = identity else { return };
         let version = version_of(&asked.channel);
         let controller = match self
-            .start_juju(None, Some((identity, asked, &version, &address)))
+            .start_juju(
+                None,
+                Some(NewController {
+                    identity,
+                    name: &asked.controller,
+                    cloud: &asked.cloud,
+                    version: &version,
+                    ip: &address,
+                }),
+            )
             .await
         {
             Ok(controller) => controller,
@@ -295,7 +313,7 @@ impl World {
     pub(super) async fn start_juju(
         self: &Arc<Self>,
         saved: Option<Value>,
-        new: Option<(Identity, &Asked, &str, &str)>,
+        new: Option<NewController<'_>>,
     ) -> Result<FakeController, String> {
         let mut builder = FakeController::builder()
             .clock(self.clock.as_fn())
@@ -312,13 +330,13 @@ impl World {
                 builder = builder.state(saved["state"].clone());
                 address
             }
-            (None, Some((identity, asked, version, ip))) => {
+            (None, Some(new)) => {
                 builder = builder
-                    .version(version)
-                    .name(&asked.controller)
-                    .cloud(&asked.cloud, "http://10.42.0.1:5240/MAAS")
-                    .identity(identity);
-                format!("{ip}:17070")
+                    .version(new.version)
+                    .name(new.name)
+                    .cloud(new.cloud, "http://10.42.0.1:5240/MAAS")
+                    .identity(new.identity);
+                format!("{}:17070", new.ip)
             }
             (None, None) => return Err("nothing to start a controller from".to_owned()),
         };

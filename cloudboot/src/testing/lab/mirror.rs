@@ -1,12 +1,45 @@
-//! A mirror on the Internet, as far as the lab has one: it serves the boot loader's archive.
+//! A mirror on the Internet, as far as the lab has one: it serves the boot loader's archive and Juju's agents.
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use serde_json::json;
 use sha2::Digest as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+
+/// The folder of Juju's agents, in the world's addresses.
+pub(super) const AGENTS: &str = "http://mirror.lab/juju/";
+/// The version of Juju's agent that it has.
+pub(super) const AGENT_VERSION: &str = "4.0.15";
+
+/// The archive of Juju's agent: not one that runs.
+pub(super) fn agent() -> &'static [u8] {
+    b"the agent of the lab"
+}
+
+/// A file of the folder of Juju's agents, laid out as simplestreams is.
+fn agents(path: &str) -> Option<Vec<u8>> {
+    let product = "com.ubuntu.juju:ubuntu:amd64";
+    let archive = format!("agent/{AGENT_VERSION}/juju-{AGENT_VERSION}-linux-amd64.tgz");
+    if path == archive {
+        return Some(agent().to_vec());
+    }
+    let list = "streams/v1/com.ubuntu.juju-released-agents.json";
+    let document = match path {
+        "streams/v1/index2.json" => json!({"format": "index:1.0", "index": {
+            "com.ubuntu.juju:released:agents": {"format": "products:1.0", "path": list, "products": [product]}}}),
+        path if path == list => {
+            json!({"format": "products:1.0", "products": {product: {"arch": "amd64", "versions": {
+            "20260101": {"items": {"agent": {
+                "version": AGENT_VERSION, "arch": "amd64", "release": "ubuntu", "ftype": "tar.gz",
+                "path": archive, "size": agent().len(), "sha256": sha256(agent())}}}}}}})
+        }
+        _ => return None,
+    };
+    Some(document.to_string().into_bytes())
+}
 
 /// Where the archive is, in the world's addresses.
 pub(super) const URL: &str = "http://mirror.lab/syslinux-6.03.tar.xz";
@@ -50,13 +83,19 @@ pub(super) async fn serve(
             tokio::spawn(async move {
                 let mut request = vec![0; 8192];
                 let read = socket.read(&mut request).await.unwrap_or(0);
-                let found =
-                    String::from_utf8_lossy(&request[..read]).contains("syslinux-6.03.tar.xz");
-                tokio::time::sleep(delay).await;
-                let (status, body) = if found {
-                    ("200 OK", archive)
-                } else {
-                    ("404 Not Found", Vec::new())
+                let head = String::from_utf8_lossy(&request[..read]).into_owned();
+                let target = head.split_whitespace().nth(1).unwrap_or_default();
+                let juju = target
+                    .split_once("/juju/")
+                    .and_then(|(_, path)| agents(path));
+                let found = target.contains("syslinux-6.03.tar.xz");
+                if found {
+                    tokio::time::sleep(delay).await;
+                }
+                let (status, body) = match juju {
+                    Some(file) => ("200 OK", file),
+                    None if found => ("200 OK", archive),
+                    None => ("404 Not Found", Vec::new()),
                 };
                 let head = format!(
                     "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",

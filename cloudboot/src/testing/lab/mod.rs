@@ -9,6 +9,7 @@ mod faults;
 mod folder;
 mod inside;
 mod mirror;
+mod native;
 mod real_vault;
 mod world;
 

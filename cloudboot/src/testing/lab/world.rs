@@ -317,6 +317,7 @@ impl World {
             self.bounded("lxd", lxd.advance()).await;
             self.route_lxd();
             self.bounded("inside", self.inside(&lxd)).await;
+            self.bounded("native", self.natives(&lxd)).await;
         }
         if let Some(real) = &self.real_vault {
             real.look().await;
