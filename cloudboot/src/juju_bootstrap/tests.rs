@@ -295,7 +295,16 @@ fn what_a_real_agent_would_stumble_over_is_told_beforehand() {
             }
         }),
     ];
-    insta::assert_snapshot!(said.join("\n"), @"");
+    insta::assert_snapshot!(said.join("\n"), @r#"
+    prepare the controller native: a UUID is not one in lower case with dashes; next: let it be made anew
+    prepare the controller native: the first password is empty or longer than 1024 bytes; next: give one of 1 to 1024 bytes
+    prepare the controller native: the agent archive's SHA-256 is not 64 hexadecimal digits; next: take it from Juju's streams
+    prepare the controller native: `4.0.15; rm -rf /` is no version of Juju; next: take it from Juju's streams
+    prepare the controller native: the machine has no id in its cloud; next: give MAAS's system id
+    prepare the controller native: MAAS's key does not have three parts; next: give it as MAAS shows it: three words with colons between
+    prepare the controller native: MAAS's address does not end in /MAAS; next: set the cloud's endpoint to http://...:5240/MAAS
+    prepare the controller native: the CA's key is a SEC1 key (`EC PRIVATE KEY`), which kills Juju's agent; next: give keys as PKCS#8: `openssl pkcs8 -topk8 -nodes`
+    "#);
 }
 
 #[test]
