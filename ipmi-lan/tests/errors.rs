@@ -176,7 +176,7 @@ async fn unreachable() {
 async fn timed_out_with_what_was_last_sent() {
     let sim = simulate(BmcSpec::new("node1")).await;
     let client = Client::builder()
-        .deadline(Duration::from_millis(600))
+        .deadline(Duration::from_millis(1500))
         .build();
     let bmc = client.bmc(sim.bmc(0).addr(), admin());
     bmc.power_state().await.unwrap();
@@ -313,7 +313,7 @@ async fn a_refusal_by_completion_code_a_busy_bmc_and_a_wrong_state() {
         .await
         .unwrap();
     let client = Client::builder()
-        .deadline(Duration::from_millis(600))
+        .deadline(Duration::from_millis(1500))
         .build();
     let bmc: Bmc = client.bmc(sim.bmc(0).addr(), admin());
     let error = bmc.self_test().await.unwrap_err();

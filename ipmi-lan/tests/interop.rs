@@ -14,7 +14,8 @@ use std::time::Duration;
 use ipmi_lan::command::boot::{BootDevice, BootFlags, BootOverride, BootVerify};
 use ipmi_lan::testing::{BmcSpec, Simulator, User};
 use ipmi_lan::{
-    CipherSuite, Client, Credentials, ErrorKind, PowerChange, PowerState, Privilege, discover, ping,
+    AuthType, CipherSuite, Client, Credentials, ErrorKind, PowerChange, PowerState, Privilege,
+    Protocol, discover, ping,
 };
 
 const INSTALL: &str = "apt-get install -y --no-install-recommends openipmi ipmitool freeipmi-tools";
@@ -107,7 +108,12 @@ async fn ipmitool_drives_the_simulator() {
             "{read}"
         );
         call(&["power", "on"]).await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        for _ in 0..500 {
+            if bmc.power() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         assert!(bmc.power() && !bmc.boot().valid);
         assert!(call(&["power", "status"]).await.contains("is on"));
         call(&["power", "cycle"]).await;
@@ -400,6 +406,63 @@ async fn the_client_drives_ipmi_sim_and_pyghmi() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::BadPassword, "{error}");
+
+    // pyghmi as it is, which VirtualBMC is made of: suite 3 whatever was asked for, and silence for a user that it does not know.
+    let stock: SocketAddr = "127.0.3.1:623".parse().unwrap();
+    let bmc = client.bmc(stock, admin());
+    assert_eq!(
+        bmc.ensure_power(PowerState::On, WAIT).await.unwrap(),
+        PowerChange::TurnedOn
+    );
+    assert_eq!(client.remembered_suite(stock), Some(CipherSuite::S3));
+    let boot = BootOverride::next(BootDevice::Disk).verify(BootVerify::Device);
+    assert_eq!(bmc.set_boot(boot).await.unwrap().device, BootDevice::Disk);
+    bmc.ensure_power(PowerState::Off, WAIT).await.unwrap();
+    bmc.close().await;
+    let other = Client::default();
+    let error = other
+        .bmc(stock, Credentials::new("admin", "wrong".into()))
+        .power_state()
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::BadPassword, "{error}");
+    let error = other
+        .bmc(stock, Credentials::new("nobody", "secret".into()))
+        .power_state()
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("until RAKP 1"), "{error}");
+
+    // ipmi_sim by IPMI v1.5, with each of its authentication types.
+    for auth in [AuthType::Md5, AuthType::Password, AuthType::None] {
+        let old = Client::builder()
+            .protocol(Protocol::V15)
+            .auth_types([auth])
+            .build();
+        let bmc = old.bmc(sim, admin());
+        let on = bmc.ensure_power(PowerState::On, WAIT).await;
+        assert_eq!(
+            on.unwrap_or_else(|e| panic!("v1.5, {auth}: {e}")),
+            PowerChange::TurnedOn
+        );
+        bmc.ensure_power(PowerState::Off, WAIT).await.unwrap();
+        assert_eq!(bmc.device_id().await.unwrap().product, 0xf00);
+        old.close().await;
+        if auth == AuthType::Md5 {
+            let error = old
+                .bmc(sim, Credentials::new("nobody", "secret".into()))
+                .power_state()
+                .await
+                .unwrap_err();
+            assert_eq!(error.kind(), &ErrorKind::UnknownUser, "{error}");
+            let error = old
+                .bmc(sim, Credentials::new("admin", "wrong".into()))
+                .power_state()
+                .await
+                .unwrap_err();
+            assert_eq!(error.kind(), &ErrorKind::BadPassword, "{error}");
+        }
+    }
 
     // Presence: ipmi_sim answers the ping, pyghmi does not, and an empty address does not.
     assert!(ping(sim, Duration::from_secs(2)).await.unwrap().pong.ipmi);

@@ -142,7 +142,7 @@ async fn what_weakens_nothing_has_to_be_named_where_it_cannot_be_detected() {
         (checksums, unchecked),
         (intel, Workarounds::intel20()),
     ] {
-        let deadline = Duration::from_millis(700);
+        let deadline = Duration::from_millis(1500);
         let spec = BmcSpec::new("node1").quirks(quirks.clone()).slots(64);
         let (_sim, _client, bmc) = with(spec.clone(), Client::builder().deadline(deadline)).await;
         bmc.power_state()
@@ -186,7 +186,12 @@ async fn a_downgrade_is_refused_and_suite_0_only_spoken_where_offered() {
     let error = bmc.power_state().await.unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Protocol, "{error}");
     assert!(error.to_string().contains("downgrade") && !error.bytes().is_empty());
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    for _ in 0..500 {
+        if sim.bmc(0).sessions() == (0, 0) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     assert_eq!(
         sim.bmc(0).sessions(),
         (0, 0),
@@ -288,8 +293,11 @@ async fn a_bmc_that_restarts_is_talked_to_anew() {
 #[tokio::test]
 async fn a_dead_bmc_costs_its_deadline_and_says_so() {
     let spec = BmcSpec::new("node1").network(Network::default());
-    let (sim, _client, bmc) =
-        with(spec, Client::builder().deadline(Duration::from_millis(800))).await;
+    let (sim, _client, bmc) = with(
+        spec,
+        Client::builder().deadline(Duration::from_millis(1500)),
+    )
+    .await;
     bmc.power_state().await.unwrap();
     let mut down = Network::default();
     down.down = true;
@@ -302,7 +310,7 @@ async fn a_dead_bmc_costs_its_deadline_and_says_so() {
         "{error}"
     );
     assert!(
-        begun.elapsed() < Duration::from_millis(1000),
+        begun.elapsed() < Duration::from_secs(4),
         "{:?}",
         begun.elapsed()
     );

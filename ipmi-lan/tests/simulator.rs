@@ -24,7 +24,7 @@ fn hand_clock() -> (Arc<AtomicU64>, Clock) {
 async fn start(builder: SimulatorBuilder) -> (Simulator, Bmc) {
     let sim = builder.start().await.unwrap();
     let bmc = Client::builder()
-        .deadline(Duration::from_millis(800))
+        .deadline(Duration::from_secs(2))
         .build()
         .bmc(
             sim.bmc(0).addr(),
@@ -64,7 +64,12 @@ async fn power_follows_virtual_time() {
     bmc.chassis_control(ChassisControl::Soft).await.unwrap();
     // Nobody asks: it happens by itself.
     seconds.store(100, Ordering::SeqCst);
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    for _ in 0..500 {
+        if events.lock().unwrap().len() >= 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     let expected = [
         (PowerEventKind::On, BootDevice::Pxe, Duration::from_secs(10)),
         (

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ipmi_lan::testing::{BmcSpec, Network, Simulator};
+use ipmi_lan::testing::{BmcSpec, Network, Quirks, Simulator};
 use ipmi_lan::{Client, Credentials, ErrorKind, Timing};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -78,6 +78,44 @@ async fn a_quiet_line_outlives_the_idle_time() {
     );
     // Without a line an idle session is closed, for slots are few.
     drop(line);
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    for _ in 0..500 {
+        if sim.bmc(0).sessions() == (0, 0) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     assert_eq!(sim.bmc(0).sessions(), (0, 0));
+}
+
+/// Packet sizes that cannot be, and a line that stays taken although it was deactivated.
+#[tokio::test]
+async fn wrong_sizes_and_stuck_deactivations() {
+    for (size, stuck) in [(0, 0), (2, 0), (0xffff, 0), (0x4000, 0), (9, 0), (64, 2)] {
+        let quirks = Quirks {
+            sol_size: Some(size),
+            sol_stuck: stuck,
+            ..Quirks::default()
+        };
+        let sim = Simulator::builder()
+            .bmc(BmcSpec::new("node1").quirks(quirks))
+            .start()
+            .await
+            .unwrap();
+        let admin = Credentials::new("admin", "secret".into());
+        let first = Client::default();
+        let held = first.bmc(sim.bmc(0).addr(), admin.clone());
+        let held = held.sol(false).await.unwrap();
+        let other = Client::default();
+        let bmc = other.bmc(sim.bmc(0).addr(), admin);
+        let mut line = bmc
+            .sol(true)
+            .await
+            .unwrap_or_else(|e| panic!("{size} {stuck}: {e}"));
+        let text = vec![b'.'; 300];
+        line.write_all(&text).await.unwrap();
+        let mut echoed = vec![0; 300];
+        line.read_exact(&mut echoed).await.unwrap();
+        assert_eq!(echoed, text, "{size} {stuck}");
+        drop((line, held));
+    }
 }

@@ -38,7 +38,7 @@ async fn works(spec: BmcSpec, client: ClientBuilder) {
 }
 
 async fn fails(spec: BmcSpec, client: ClientBuilder) -> Error {
-    let (_sim, _client, bmc) = with(spec, client.deadline(Duration::from_millis(700))).await;
+    let (_sim, _client, bmc) = with(spec, client.deadline(Duration::from_millis(1500))).await;
     bmc.power_state().await.unwrap_err()
 }
 
