@@ -20,14 +20,14 @@ use ipmi_lan::command::sel::SelRecord;
 use ipmi_lan::command::{Raw, sensor};
 use ipmi_lan::testing::{BmcSpec, Simulator};
 use ipmi_lan::{
-    Bmc, CipherSuite, Client, Credentials, FleetResult, PowerState, Privilege, Protocol,
+    AuthType, Bmc, CipherSuite, Client, Credentials, FleetResult, PowerState, Privilege, Protocol,
 };
 use serde_json::{Value, json};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 #[derive(Parser)]
-#[command(about = "IPMI over LAN, many BMCs at once")]
+#[command(about = "IPMI over LAN, many BMCs at once", subcommand_precedence_over_arg = true)]
 struct Options {
     /// Addresses, ranges (10.42.1.10-29) and networks (10.42.1.0/24), with a port where it is not 623
     #[arg(short = 'H', long = "host", num_args = 1.., value_delimiter = ',')]
@@ -51,6 +51,15 @@ struct Options {
     /// Speak IPMI 1.5
     #[arg(long)]
     v15: bool,
+    /// Authentication types of IPMI 1.5 that may be used, the best first
+    #[arg(
+        short = 'A',
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "md5"
+    )]
+    auth: Vec<Auth>,
     /// How many BMCs at a time
     #[arg(long, default_value_t = 1024)]
     limit: usize,
@@ -62,6 +71,13 @@ struct Options {
     json: bool,
     #[command(subcommand)]
     action: Action,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Auth {
+    Md5,
+    Password,
+    None,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -106,7 +122,10 @@ enum Action {
     /// The identify light, for that many seconds
     Identify { seconds: u8 },
     /// Any command: network function, command, data, in hexadecimal
-    Raw { bytes: Vec<String> },
+    Raw {
+        #[arg(num_args = 2.., required = true, value_parser = byte)]
+        bytes: Vec<u8>,
+    },
     /// RMCP presence ping, without credentials
     Ping,
     /// The serial console of one machine: standard input and output until the input ends
@@ -139,6 +158,11 @@ enum Device {
     Bios,
 }
 
+fn byte(word: &str) -> Result<u8, String> {
+    u8::from_str_radix(word.trim_start_matches("0x"), 16)
+        .map_err(|_| format!("`{word}` is not a byte in hexadecimal (00 to ff)"))
+}
+
 /// The addresses that a word stands for.
 fn expand(word: &str) -> Result<Vec<SocketAddr>, Failure> {
     if let Ok(addr) = word.parse::<SocketAddr>() {
@@ -156,6 +180,12 @@ fn expand(word: &str) -> Result<Vec<SocketAddr>, Failure> {
             .map(|n| (Ipv4Addr::from(n), port).into())
             .collect()
     };
+    if hosts.contains(':') {
+        return Err(format!(
+            "{word}: an IPv6 address with a port is written [address]:port; ranges are of IPv4"
+        )
+        .into());
+    }
     if let Some((net, bits)) = hosts.split_once('/') {
         let (net, bits) = (u32::from(net.parse::<Ipv4Addr>()?), bits.parse::<u32>()?);
         if !(16..=30).contains(&bits) {
@@ -247,17 +277,8 @@ async fn act(bmc: Bmc, action: Action, wait: Duration) -> ipmi_lan::Result<Value
             json!({ "identify": bmc.identify(ChassisIdentify::Seconds(seconds)).await.map(|()| seconds)? })
         }
         Action::Raw { bytes } => {
-            let bytes: Vec<u8> = bytes
-                .iter()
-                .filter_map(|b| u8::from_str_radix(b.trim_start_matches("0x"), 16).ok())
-                .collect();
-            let (net_fn, code) = (
-                bytes.first().copied().unwrap_or(6),
-                bytes.get(1).copied().unwrap_or(1),
-            );
-            let answer = bmc
-                .raw(&Raw::new(net_fn, code, bytes.get(2..).unwrap_or_default()))
-                .await?;
+            let data = bytes.get(2..).unwrap_or_default();
+            let answer = bmc.raw(&Raw::new(bytes[0], bytes[1], data)).await?;
             json!({ "raw": answer.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(" ") })
         }
         Action::Ping | Action::Sol { .. } => Value::Null,
@@ -369,7 +390,10 @@ async fn run(options: Options) -> Result<bool, Failure> {
         },
     );
     if let Some(file) = &options.kg_file {
-        credentials = credentials.kg(std::fs::read(file)?.into());
+        let mut kg = std::fs::read(file)?;
+        // The end of the file's line is not the key's.
+        kg.truncate(kg.trim_ascii_end().len());
+        credentials = credentials.kg(kg.into());
     }
     let suites = options
         .suites
@@ -378,6 +402,11 @@ async fn run(options: Options) -> Result<bool, Failure> {
     let deadline = Duration::from_secs_f64(options.deadline.clamp(0.1, 3600.0));
     let client = Client::builder()
         .suites(suites.collect::<Result<Vec<_>, _>>()?)
+        .auth_types(options.auth.iter().map(|auth| match auth {
+            Auth::Md5 => AuthType::Md5,
+            Auth::Password => AuthType::Password,
+            Auth::None => AuthType::None,
+        }))
         .protocol(if options.v15 {
             Protocol::V15
         } else {

@@ -12,7 +12,7 @@ pub(super) struct V15 {
     pub(super) auth: AuthType,
     /// The BMC said that messages after the login carry no authentication code: its own may lack one.
     pub(super) per_message_off: bool,
-    pub(super) password: Vec<u8>,
+    pub(super) password: zeroize::Zeroizing<Vec<u8>>,
     /// The numbers that it sends are the wrong way round; ours it reads as they should be.
     pub(super) big_endian: bool,
 }

@@ -267,7 +267,7 @@ impl Session {
         let v15 = V15 {
             auth,
             per_message_off: offer.per_message_off,
-            password: self.config.password().to_vec(),
+            password: self.config.password().to_vec().into(),
             big_endian: self.config.workarounds.big_endian_seq,
         };
         self.backoffs = 0;
