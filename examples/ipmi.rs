@@ -27,7 +27,10 @@ use serde_json::{Value, json};
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 #[derive(Parser)]
-#[command(about = "IPMI over LAN, many BMCs at once", subcommand_precedence_over_arg = true)]
+#[command(
+    about = "IPMI over LAN, many BMCs at once",
+    subcommand_precedence_over_arg = true
+)]
 struct Options {
     /// Addresses, ranges (10.42.1.10-29) and networks (10.42.1.0/24), with a port where it is not 623
     #[arg(short = 'H', long = "host", num_args = 1.., value_delimiter = ',')]
@@ -172,7 +175,12 @@ fn expand(word: &str) -> Result<Vec<SocketAddr>, Failure> {
         return Ok(vec![(ip, 623).into()]);
     }
     let (hosts, port) = match word.rsplit_once(':') {
-        Some((hosts, port)) => (hosts, port.parse()?),
+        Some((hosts, port)) => {
+            let port = port
+                .parse()
+                .map_err(|_| format!("{word}: `{port}` is not a port"))?;
+            (hosts, port)
+        }
         None => (word, 623),
     };
     let of = |first: u32, last: u32| {

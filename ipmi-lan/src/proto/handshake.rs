@@ -50,8 +50,13 @@ impl Session {
     }
 
     pub(super) fn send_handshake(&mut self, name: &'static str, datagram: Vec<u8>) {
+        // Begun anew, and still without an answer: it goes on counting.
+        self.transmissions = if self.last_sent == name {
+            self.transmissions + 1
+        } else {
+            1
+        };
         self.last_sent = name;
-        self.transmissions = 1;
         self.out.push_back(datagram);
     }
 
@@ -138,7 +143,7 @@ impl Session {
         if let State::Opening(handshake) = &mut self.state {
             handshake.again = again;
         }
-        self.transmissions = sent;
+        self.transmissions += 1;
         self.out.push_back(datagram);
     }
 

@@ -134,6 +134,9 @@ impl Session {
     pub fn request(&mut self, now: Instant, request: Request) {
         self.wanted_until = self.wanted_until.max(request.deadline);
         self.last_work = now;
+        if self.is_idle() {
+            (self.last_sent, self.transmissions) = ("nothing", 0);
+        }
         if !matches!(
             self.in_flight,
             Some(InFlight {
