@@ -484,16 +484,21 @@ impl Task {
             let wake = ping_due.unwrap_or(next_ping);
             tokio::select! {
                 command = self.rx.recv() => {
-                    let Some(Command::Call { call, reply }) = command else {
+                    let Some(first) = command else {
                         let _ = tokio::time::timeout(Duration::from_secs(1), sink.close()).await;
                         return Ended::Unused;
                     };
-                    // Whoever gave up before it was sent wants nothing done.
-                    if reply.is_closed() {
-                        continue;
+                    // What else waits goes in the same write.
+                    let mut frames = Vec::new();
+                    let mut next = Some(first);
+                    while let Some(Command::Call { call, reply }) = next {
+                        // Whoever gave up before it was sent wants nothing done.
+                        if !reply.is_closed() {
+                            frames.push(rpc.send(&call, Token::Caller(reply)).1);
+                        }
+                        next = if frames.len() < BATCH { self.rx.try_recv().ok() } else { None };
                     }
-                    let (_, frame) = rpc.send(&call, Token::Caller(reply));
-                    if let Err(e) = send(&mut sink, frame, self.options.ping_timeout).await {
+                    if let Err(e) = send(&mut sink, frames, self.options.ping_timeout).await {
                         break Ended::Lost(e);
                     }
                 }
@@ -532,7 +537,7 @@ impl Task {
                     }
                     let ping = Call { facade: "Pinger".into(), version: 1, id: String::new(), method: "Ping".into(), params: serde_json::json!({}) };
                     let (_, frame) = rpc.send(&ping, Token::Ping);
-                    if let Err(e) = send(&mut sink, frame, self.options.ping_timeout).await {
+                    if let Err(e) = send(&mut sink, vec![frame], self.options.ping_timeout).await {
                         break Ended::Lost(e);
                     }
                     ping_due = Some(Instant::now() + self.options.ping_timeout);
@@ -590,11 +595,24 @@ impl Task {
     }
 }
 
-async fn send<S>(sink: &mut S, frame: String, limit: Duration) -> std::result::Result<(), String>
+/// How many requests go in one write at most.
+const BATCH: usize = 64;
+
+async fn send<S>(
+    sink: &mut S,
+    frames: Vec<String>,
+    limit: Duration,
+) -> std::result::Result<(), String>
 where
     S: futures_util::Sink<Message, Error = tokio_tungstenite::tungstenite::Error> + Unpin,
 {
-    match tokio::time::timeout(limit, sink.send(Message::text(frame))).await {
+    let all = async {
+        for frame in frames {
+            sink.feed(Message::text(frame)).await?;
+        }
+        sink.flush().await
+    };
+    match tokio::time::timeout(limit, all).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(e)) => Err(e.to_string()),
         Err(_) => Err(format!("a request could not be sent within {limit:?}")),

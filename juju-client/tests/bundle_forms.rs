@@ -6,14 +6,16 @@ use juju_client::Bundle;
 
 #[test]
 fn text_is_taken_as_written() {
-    let b = Bundle::parse("applications:\n  a: {charm: web, channel: 23.10, num_units: 1, to: [0], annotations: {z: y, n: 010}, options: {flag: yes, word: y, n: 5}}\nmachines:\n  0: {constraints: mem=1G}\n").unwrap();
+    let b = Bundle::parse("applications:\n  a: {charm: web, channel: 23.10, num_units: 1, to: [0], annotations: {z: y, n: 010}, options: {flag: yes, letter: y, quoted: \"y\", n: 5}}\nmachines:\n  0: {constraints: mem=1G}\n").unwrap();
     let a = b.data().applications["a"].as_ref().unwrap();
     assert_eq!(a.channel, "23.10");
     assert_eq!(a.to, ["0"]);
     assert_eq!(a.annotations["z"], "y");
     assert_eq!(a.annotations["n"], "010");
     assert_eq!(a.options["flag"], serde_json::json!(true));
-    assert_eq!(a.options["word"], serde_json::json!("y"));
+    // Juju's YAML is 1.1, where a lone `y` is true.
+    assert_eq!(a.options["letter"], serde_json::json!(true));
+    assert_eq!(a.options["quoted"], serde_json::json!("y"));
 }
 
 #[test]
@@ -54,7 +56,7 @@ fn every_problem_has_its_place() {
     .unwrap();
     assert_eq!(
         types[0].detail.as_deref(),
-        Some("applications.a.num_units: expected an integer, found \"many\"")
+        Some("applications.a.num_units: expected an integer, found \"many\" (line 2)")
     );
 }
 

@@ -38,8 +38,7 @@ macro_rules! words {
         }
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(d: D) -> std::result::Result<Self, D::Error> {
-                let s = Option::<std::borrow::Cow<'de, str>>::deserialize(d)?;
-                Ok(Self::from(s.as_deref().unwrap_or("")))
+                d.deserialize_option($crate::api::status::Word(std::marker::PhantomData))
             }
         }
         impl Serialize for $name {
@@ -48,6 +47,33 @@ macro_rules! words {
     };
 }
 pub(crate) use words;
+
+/// Reads a word without keeping its text; `null` is none.
+pub(crate) struct Word<T>(pub(crate) std::marker::PhantomData<T>);
+
+impl<'de, T: for<'a> From<&'a str>> serde::de::Visitor<'de> for Word<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a word")
+    }
+
+    fn visit_str<E>(self, s: &str) -> std::result::Result<T, E> {
+        Ok(T::from(s))
+    }
+
+    fn visit_none<E>(self) -> std::result::Result<T, E> {
+        Ok(T::from(""))
+    }
+
+    fn visit_unit<E>(self) -> std::result::Result<T, E> {
+        Ok(T::from(""))
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, d: D) -> std::result::Result<T, D::Error> {
+        d.deserialize_str(self)
+    }
+}
 
 words! {
     /// Status of a unit's workload, and of an application (`core/status`).

@@ -6,22 +6,55 @@ use crate::error::{Error, Result};
 /// Reads `ubuntu@22.04` or `ubuntu@22.04/stable`; the risk is `stable` if none is given.
 ///
 /// # Errors
-/// No `@`, or nothing on one side of it.
+/// No `@`, no track, a risk that is none, more than two parts.
 pub fn parse(s: &str) -> Result<Base> {
-    let bad = || {
-        Error::invalid(
-            format!("read the base {s:?}"),
-            format!("expected base string to contain os and channel separated by '@', got {s:?}"),
-        )
+    let bad = |m: String| Error::invalid(format!("read the base {s:?}"), m);
+    let parts: Vec<&str> = s.split('@').collect();
+    let [name, channel] = parts[..] else {
+        return Err(bad(
+            "expected base string to contain os and channel separated by '@'".into(),
+        ));
     };
-    let (name, channel) = s.split_once('@').ok_or_else(bad)?;
-    if name.is_empty() || channel.is_empty() || channel.contains('@') {
-        return Err(bad());
+    if name.is_empty() || channel.is_empty() {
+        return Err(bad("empty channel not valid".into()));
+    }
+    match channel.split('/').collect::<Vec<_>>()[..] {
+        [track] | [track, _] if track.is_empty() => {
+            return Err(bad(format!("track in channel {channel:?} not valid")));
+        }
+        [_] => {}
+        [_, risk] if is_risk(risk) => {}
+        [_, _] => return Err(bad(format!("risk in channel {channel:?} not valid"))),
+        _ => {
+            return Err(bad(format!(
+                "channel is malformed and has too many components {channel:?}"
+            )));
+        }
     }
     Ok(Base {
         name: name.into(),
         channel: with_risk(channel),
     })
+}
+
+fn is_risk(s: &str) -> bool {
+    matches!(s, "stable" | "candidate" | "beta" | "edge")
+}
+
+/// Whether a bundle's verification takes it for a base: Ubuntu, with a channel as charms have them (`track/risk/branch`).
+pub(crate) fn is_charm_base(s: &str) -> bool {
+    let parts: Vec<&str> = s.split('@').collect();
+    let [name, channel] = parts[..] else {
+        return false;
+    };
+    name.eq_ignore_ascii_case("ubuntu")
+        && match channel.split('/').collect::<Vec<_>>()[..] {
+            [one] => !one.is_empty(),
+            [risk, branch] if is_risk(risk) => !branch.is_empty(),
+            [track, risk] => !track.is_empty() && is_risk(risk),
+            [track, risk, branch] => !track.is_empty() && is_risk(risk) && !branch.is_empty(),
+            _ => false,
+        }
 }
 
 /// `22.04` as `22.04/stable`.

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::charm_url::ARCHITECTURES;
+use super::names::is_space;
 use crate::error::{Error, Result};
 
 /// What a machine must have, in the wire's form and units.
@@ -23,6 +25,9 @@ pub struct Constraints {
     /// Hundredths of a standard core.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_power: Option<u64>,
+    /// Virtualization inside virtual machines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nested_virtualization: Option<bool>,
     /// Memory in MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mem: Option<u64>,
@@ -102,6 +107,101 @@ fn mebibytes(s: &str) -> std::result::Result<u64, String> {
     }
 }
 
+/// Go's `strconv.ParseBool`; nothing is false.
+fn boolean(s: &str) -> std::result::Result<bool, String> {
+    match s {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "" | "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err("must be 'true' or 'false'".into()),
+    }
+}
+
+fn whole(s: &str) -> std::result::Result<u64, String> {
+    match s {
+        "" => Ok(0),
+        s if s.bytes().all(|b| b.is_ascii_digit()) => s
+            .parse()
+            .map_err(|_| "must be a non-negative integer".into()),
+        _ => Err("must be a non-negative integer".into()),
+    }
+}
+
+fn list(s: &str) -> Vec<String> {
+    if s.is_empty() {
+        Vec::new()
+    } else {
+        s.split(',').map(str::to_owned).collect()
+    }
+}
+
+impl Constraints {
+    fn set(&mut self, key: &str, value: &str, first: bool) -> std::result::Result<(), String> {
+        let known = [
+            "arch",
+            "container",
+            "cores",
+            "cpu-power",
+            "nested-virtualization",
+            "mem",
+            "root-disk",
+            "root-disk-source",
+            "tags",
+            "instance-role",
+            "instance-type",
+            "spaces",
+            "virt-type",
+            "zones",
+            "allocate-public-ip",
+            "image-id",
+        ];
+        if !known.contains(&key) {
+            return Err(format!("unknown constraint {key:?}"));
+        }
+        let done = if first {
+            self.put(key, value)
+        } else {
+            Err("already set".into())
+        };
+        done.map_err(|m| format!("bad {key:?} constraint: {m}"))
+    }
+
+    fn put(&mut self, key: &str, value: &str) -> std::result::Result<(), String> {
+        match key {
+            "arch" if !value.is_empty() && !ARCHITECTURES.contains(&value) => {
+                return Err(format!("{value:?} not recognized"));
+            }
+            "arch" => self.arch = Some(value.into()),
+            "container" if !matches!(value, "" | "none" | "lxd" | "kvm") => {
+                return Err(format!("invalid container type {value:?}"));
+            }
+            "container" => self.container = Some(value.into()),
+            "cores" => self.cores = Some(whole(value)?),
+            "cpu-power" => self.cpu_power = Some(whole(value)?),
+            "nested-virtualization" => self.nested_virtualization = Some(boolean(value)?),
+            "mem" => self.mem = Some(mebibytes(value)?),
+            "root-disk" => self.root_disk = Some(mebibytes(value)?),
+            "root-disk-source" => self.root_disk_source = Some(value.into()),
+            "tags" => self.tags = Some(list(value)),
+            "instance-role" => self.instance_role = Some(value.into()),
+            "instance-type" => self.instance_type = Some(value.into()),
+            "spaces" => {
+                let spaces = list(value);
+                let bare = |s: &String| s.strip_prefix('^').unwrap_or(s).to_owned();
+                if let Some(bad) = spaces.iter().map(bare).find(|s| !is_space(s)) {
+                    return Err(format!("{bad:?} is not a valid space name"));
+                }
+                self.spaces = Some(spaces);
+            }
+            "virt-type" => self.virt_type = Some(value.into()),
+            "zones" => self.zones = Some(list(value)),
+            "allocate-public-ip" if value.is_empty() => {}
+            "allocate-public-ip" => self.allocate_public_ip = Some(boolean(value)?),
+            _ => self.image_id = Some(value.into()),
+        }
+        Ok(())
+    }
+}
+
 impl FromStr for Constraints {
     type Err = Error;
 
@@ -109,61 +209,23 @@ impl FromStr for Constraints {
         let bad = |m: String| Error::invalid(format!("read the constraints {s:?}"), m);
         let mut c = Self::default();
         let mut seen = std::collections::BTreeSet::new();
-        for part in s.split_whitespace() {
-            let Some((key, value)) = part.split_once('=') else {
-                return Err(bad(format!("malformed constraint {part:?}")));
+        // A space behind a backslash belongs to the value.
+        for part in s.replace("\\ ", "\0").trim().split(' ') {
+            let part = part.replace('\0', " ");
+            let part = part.trim();
+            if part.is_empty() {
+                continue;
+            }
+            let (key, value) = match part.split_once('=') {
+                Some((k, v)) if !k.is_empty() => (k, v),
+                _ => return Err(bad(format!("malformed constraint {part:?}"))),
             };
             let key = match key {
                 "cpu-cores" => "cores",
                 k => k,
             };
-            if !seen.insert(key.to_owned()) {
-                return Err(bad(format!("bad {key:?} constraint: already set")));
-            }
-            let number = || -> Result<u64> {
-                if value.is_empty() {
-                    Ok(0)
-                } else {
-                    value.parse().map_err(|_| {
-                        bad(format!(
-                            "bad {key:?} constraint: must be a non-negative integer"
-                        ))
-                    })
-                }
-            };
-            let list = || -> Vec<String> {
-                value
-                    .split(',')
-                    .filter(|v| !v.is_empty())
-                    .map(str::to_owned)
-                    .collect()
-            };
-            let size = || mebibytes(value).map_err(|m| bad(format!("bad {key:?} constraint: {m}")));
-            match key {
-                "arch" => c.arch = Some(value.into()),
-                "container" => c.container = Some(value.into()),
-                "cores" => c.cores = Some(number()?),
-                "cpu-power" => c.cpu_power = Some(number()?),
-                "mem" => c.mem = Some(size()?),
-                "root-disk" => c.root_disk = Some(size()?),
-                "root-disk-source" => c.root_disk_source = Some(value.into()),
-                "tags" => c.tags = Some(list()),
-                "instance-role" => c.instance_role = Some(value.into()),
-                "instance-type" => c.instance_type = Some(value.into()),
-                "spaces" => c.spaces = Some(list()),
-                "virt-type" => c.virt_type = Some(value.into()),
-                "zones" => c.zones = Some(list()),
-                "allocate-public-ip" => {
-                    c.allocate_public_ip = Some(value.parse().map_err(|_| {
-                        bad(
-                            "bad \"allocate-public-ip\" constraint: must be 'true' or 'false'"
-                                .into(),
-                        )
-                    })?);
-                }
-                "image-id" => c.image_id = Some(value.into()),
-                other => return Err(bad(format!("unknown constraint {other:?}"))),
-            }
+            c.set(key, value, seen.insert(key.to_owned()))
+                .map_err(bad)?;
         }
         Ok(c)
     }
@@ -187,6 +249,10 @@ impl fmt::Display for Constraints {
         put("instance-role", self.instance_role.clone());
         put("instance-type", self.instance_type.clone());
         put("mem", self.mem.map(size));
+        put(
+            "nested-virtualization",
+            self.nested_virtualization.map(|v| v.to_string()),
+        );
         put("root-disk", self.root_disk.map(size));
         put("root-disk-source", self.root_disk_source.clone());
         put("spaces", self.spaces.as_ref().map(|v| v.join(",")));

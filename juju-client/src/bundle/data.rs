@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::error::{Error, ErrorKind, Result};
+use super::scalar::{self, Scalar};
+use super::yaml::{Kind, Node};
 
 /// A bundle's content.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -22,8 +23,13 @@ pub struct BundleData {
     pub saas: BTreeMap<String, String>,
     /// Pairs of endpoints, as written.
     pub relations: Vec<Vec<String>>,
-    /// What has another type than it should; the server goes on as if the whole section were empty.
+    /// The default series of older bundles, `jammy`; Juju 4 knows only bases.
+    pub series: String,
+    /// What has another type than it should, by place; the server goes on as if the whole document were empty.
     pub type_errors: Vec<(String, String)>,
+    /// Keys that Juju does not know, and keys that stand twice, by place. The official client refuses such a bundle without
+    /// `--force`; the server passes over them.
+    pub warnings: Vec<(String, String)>,
 }
 
 /// An application in a bundle.
@@ -38,6 +44,8 @@ pub struct ApplicationSpec {
     pub revision: Option<i64>,
     /// `ubuntu@22.04`, or empty.
     pub base: String,
+    /// The series of older bundles, or empty.
+    pub series: String,
     /// Revision or path by resource.
     pub resources: BTreeMap<String, Value>,
     /// Units.
@@ -76,6 +84,8 @@ pub struct MachineSpec {
     pub annotations: BTreeMap<String, String>,
     /// `ubuntu@22.04`, or empty.
     pub base: String,
+    /// The series of older bundles, or empty.
+    pub series: String,
 }
 
 /// To whom an endpoint is opened.
@@ -97,235 +107,413 @@ pub struct OfferSpec {
 }
 
 /// Reads fields and collects what has the wrong type.
+#[derive(Default)]
 struct Reader {
     errors: Vec<(String, String)>,
+    /// What makes the server take the whole text for empty.
+    fatal: Option<String>,
+    warnings: Vec<(String, String)>,
+}
+
+/// `applications.web` and `to` as `applications.web.to`.
+fn at(place: &str, key: &str) -> String {
+    if place.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{place}.{key}")
+    }
+}
+
+fn resolved(n: &Node) -> Option<Scalar> {
+    match &n.kind {
+        Kind::Scalar { text, plain, tag } => Some(scalar::resolve(text, *plain, tag)),
+        _ => None,
+    }
+}
+
+/// There, and not nothing.
+fn given(n: Option<&Node>) -> Option<&Node> {
+    n.filter(|n| !n.is_null())
 }
 
 impl Reader {
-    fn wrong(&mut self, place: &str, want: &str, found: &Value) {
+    fn wrong(&mut self, place: &str, want: &str, found: &Node) {
+        let found_text = match &found.kind {
+            Kind::List(_) => "a list".to_owned(),
+            Kind::Map(_) => "a mapping".to_owned(),
+            Kind::Scalar { text, .. } => format!("{text:?}"),
+        };
         self.errors.push((
             place.to_owned(),
-            format!("expected {want}, found {}", show(found)),
+            format!("expected {want}, found {found_text} (line {})", found.line),
         ));
     }
 
-    fn text(&mut self, place: &str, v: Option<&Value>) -> String {
-        match v {
-            None | Some(Value::Null) => String::new(),
-            Some(Value::String(s)) => s.clone(),
-            Some(Value::Number(n)) => n.to_string(),
-            Some(Value::Bool(b)) => b.to_string(),
-            Some(other) => {
-                self.wrong(place, "text", other);
+    /// Text is taken as it is written.
+    fn text(&mut self, place: &str, n: Option<&Node>) -> String {
+        let Some(n) = given(n) else {
+            return String::new();
+        };
+        match &n.kind {
+            Kind::Scalar { text, tag, .. } if tag == "!!binary" => {
+                match scalar::resolve(text, false, tag) {
+                    Scalar::Text(t) => t,
+                    _ => text.clone(),
+                }
+            }
+            Kind::Scalar { text, .. } => text.clone(),
+            _ => {
+                self.wrong(place, "text", n);
                 String::new()
             }
         }
     }
 
-    fn integer(&mut self, place: &str, v: Option<&Value>) -> Option<i64> {
-        match v {
-            None | Some(Value::Null) => None,
-            Some(v) => v.as_i64().or_else(|| {
-                self.wrong(place, "an integer", v);
-                None
-            }),
+    /// An integer; a fraction is cut off, as Juju does.
+    fn integer(&mut self, place: &str, n: Option<&Node>) -> Option<i64> {
+        let n = given(n)?;
+        let number = match resolved(n) {
+            Some(Scalar::Int(i)) => i64::try_from(i).ok(),
+            // 2^63 is the first float that is none of Go's integers.
+            Some(Scalar::Float(f)) if f.abs() < 9_223_372_036_854_775_808.0 => Some(f as i64),
+            _ => None,
+        };
+        if number.is_none() {
+            self.wrong(place, "an integer", n);
         }
+        number
     }
 
-    fn boolean(&mut self, place: &str, v: Option<&Value>) -> bool {
-        match v {
-            None | Some(Value::Null) => false,
-            Some(Value::Bool(b)) => *b,
-            Some(v) => {
-                self.wrong(place, "true or false", v);
+    fn boolean(&mut self, place: &str, n: Option<&Node>) -> bool {
+        let Some(n) = given(n) else { return false };
+        match resolved(n) {
+            Some(Scalar::Bool(b)) => b,
+            _ => {
+                self.wrong(place, "true or false", n);
                 false
             }
         }
     }
 
-    fn list(&mut self, place: &str, v: Option<&Value>) -> Vec<String> {
-        match v {
-            None | Some(Value::Null) => Vec::new(),
-            Some(Value::Array(a)) => a
-                .iter()
-                .enumerate()
-                .map(|(i, v)| self.text(&format!("{place}[{i}]"), Some(v)))
-                .collect(),
-            Some(v) => {
-                self.wrong(place, "a list", v);
-                Vec::new()
-            }
-        }
-    }
-
-    fn map<'v>(&mut self, place: &str, v: Option<&'v Value>) -> Option<&'v Map<String, Value>> {
-        match v {
-            None | Some(Value::Null) => None,
-            Some(Value::Object(m)) => Some(m),
-            Some(v) => {
-                self.wrong(place, "a mapping", v);
+    fn list<'n>(&mut self, place: &str, n: Option<&'n Node>) -> Option<&'n [Node]> {
+        let n = given(n)?;
+        match &n.kind {
+            Kind::List(l) => Some(l),
+            _ => {
+                self.wrong(place, "a list", n);
                 None
             }
         }
     }
 
-    fn texts(&mut self, place: &str, v: Option<&Value>) -> BTreeMap<String, String> {
-        let Some(m) = self.map(place, v) else {
-            return BTreeMap::new();
-        };
-        m.iter()
-            .map(|(k, v)| (k.clone(), self.text(&format!("{place}.{k}"), Some(v))))
+    fn texts(&mut self, place: &str, n: Option<&Node>) -> Vec<String> {
+        let list = self.list(place, n).unwrap_or_default();
+        list.iter()
+            .enumerate()
+            .map(|(i, n)| self.text(&format!("{place}[{i}]"), Some(n)))
             .collect()
     }
-}
 
-fn show(v: &Value) -> String {
-    match v {
-        Value::Array(_) => "a list".into(),
-        Value::Object(_) => "a mapping".into(),
-        other => other.to_string(),
+    fn map<'n>(&mut self, place: &str, n: Option<&'n Node>) -> Option<Vec<(String, &'n Node)>> {
+        let n = given(n)?;
+        let entries = n.entries();
+        if entries.is_none() {
+            self.wrong(place, "a mapping", n);
+        }
+        if let (Some(e), Kind::Map(m)) = (&entries, &n.kind)
+            && e.len() < m.len()
+            && !m
+                .iter()
+                .any(|(k, _)| matches!(&k.kind, Kind::Scalar { text, .. } if text == "<<"))
+        {
+            self.warnings.push((
+                place.to_owned(),
+                format!(
+                    "a key stands twice in the mapping at line {}, its last value counts",
+                    n.line
+                ),
+            ));
+        }
+        entries
     }
-}
 
-/// From merged YAML.
-pub(crate) fn decode(v: &Value) -> Result<BundleData> {
-    let mut r = Reader { errors: Vec::new() };
-    let Some(top) = v.as_object() else {
-        return Err(Error::new(
-            ErrorKind::Bundle,
-            "read the bundle",
-            "cannot read bundle YAML: malformed bundle: bundle is empty not valid",
-        ));
-    };
-    let mut d = BundleData {
-        kind: r.text("bundle", top.get("bundle").or_else(|| top.get("type"))),
-        default_base: r.text("default-base", top.get("default-base")),
-        ..BundleData::default()
-    };
-    for (name, v) in r.map("saas", top.get("saas")).into_iter().flatten() {
-        let place = format!("saas.{name}");
-        let url = r.map(&place, Some(v)).and_then(|m| m.get("url")).cloned();
-        d.saas
-            .insert(name.clone(), r.text(&format!("{place}.url"), url.as_ref()));
+    /// A mapping with keys that Juju knows.
+    fn fields<'n>(
+        &mut self,
+        place: &str,
+        n: Option<&'n Node>,
+        known: &[&str],
+    ) -> Option<BTreeMap<String, &'n Node>> {
+        let fields: BTreeMap<String, &Node> = self.map(place, n)?.into_iter().collect();
+        for (key, n) in fields.iter().filter(|(k, _)| !known.contains(&k.as_str())) {
+            self.warnings.push((
+                at(place, key),
+                format!("Juju knows no such key (line {})", n.line),
+            ));
+        }
+        Some(fields)
     }
-    for (name, v) in r.map("machines", top.get("machines")).into_iter().flatten() {
-        let place = format!("machines.{name}");
-        let spec = r.map(&place, Some(v)).map(|m| MachineSpec {
-            constraints: r.text(&format!("{place}.constraints"), m.get("constraints")),
-            annotations: r.texts(&format!("{place}.annotations"), m.get("annotations")),
-            base: r.text(&format!("{place}.base"), m.get("base")),
-        });
-        d.machines.insert(name.clone(), spec);
+
+    fn text_map(&mut self, place: &str, n: Option<&Node>) -> BTreeMap<String, String> {
+        let entries = self.map(place, n).unwrap_or_default();
+        entries
+            .into_iter()
+            .map(|(k, n)| {
+                let text = self.text(&at(place, &k), Some(n));
+                (k, text)
+            })
+            .collect()
     }
-    for (name, v) in r
-        .map("applications", top.get("applications"))
-        .into_iter()
-        .flatten()
-    {
-        let place = format!("applications.{name}");
-        let spec = match r.map(&place, Some(v)) {
-            Some(m) => Some(application(&mut r, &place, name, m)?),
-            None => None,
-        };
-        d.applications.insert(name.clone(), spec);
-    }
-    match top.get("relations") {
-        None | Some(Value::Null) => {}
-        Some(Value::Array(all)) => {
-            for (i, pair) in all.iter().enumerate() {
-                let place = format!("relations[{i}]");
-                d.relations.push(r.list(&place, Some(pair)));
+
+    /// Whatever it is, as JSON.
+    fn any(&mut self, place: &str, n: &Node) -> Value {
+        match &n.kind {
+            Kind::Scalar { text, plain, tag } => scalar::resolve(text, *plain, tag)
+                .value()
+                .unwrap_or_else(|| {
+                    self.wrong(place, "a number that JSON can hold", n);
+                    Value::Null
+                }),
+            Kind::List(l) => Value::Array(
+                l.iter()
+                    .enumerate()
+                    .map(|(i, n)| self.any(&format!("{place}[{i}]"), n))
+                    .collect(),
+            ),
+            Kind::Map(_) => {
+                let mut m = Map::new();
+                for (k, n) in self.map(place, Some(n)).unwrap_or_default() {
+                    let v = self.any(&at(place, &k), n);
+                    m.insert(k, v);
+                }
+                Value::Object(m)
             }
         }
-        Some(other) => r.wrong("relations", "a list", other),
     }
-    if !r.errors.is_empty() {
-        // What the server does with a document that does not decode: it goes on with an empty one.
-        d = BundleData {
-            type_errors: r.errors,
-            ..BundleData::default()
-        };
+
+    fn values(&mut self, place: &str, n: Option<&Node>) -> BTreeMap<String, Value> {
+        let entries = self.map(place, n).unwrap_or_default();
+        entries
+            .into_iter()
+            .map(|(k, n)| {
+                let v = self.any(&at(place, &k), n);
+                (k, v)
+            })
+            .collect()
     }
-    Ok(d)
+
+    fn exposed_endpoint(&mut self, place: &str, n: &Node) -> ExposedEndpointSpec {
+        let f = self
+            .fields(place, Some(n), &["expose-to-spaces", "expose-to-cidrs"])
+            .unwrap_or_default();
+        let mut texts = |k: &str| self.texts(&at(place, k), f.get(k).copied());
+        ExposedEndpointSpec {
+            spaces: texts("expose-to-spaces"),
+            cidrs: texts("expose-to-cidrs"),
+        }
+    }
+
+    fn offer(&mut self, place: &str, n: &Node) -> OfferSpec {
+        let f = self
+            .fields(place, Some(n), &["endpoints", "acl"])
+            .unwrap_or_default();
+        OfferSpec {
+            endpoints: self.texts(&at(place, "endpoints"), f.get("endpoints").copied()),
+            acl: self.text_map(&at(place, "acl"), f.get("acl").copied()),
+        }
+    }
+
+    fn machine(&mut self, place: &str, n: &Node) -> Option<MachineSpec> {
+        let f = self.fields(
+            place,
+            Some(n),
+            &["constraints", "annotations", "base", "series"],
+        )?;
+        let mut text = |k: &str| self.text(&at(place, k), f.get(k).copied());
+        Some(MachineSpec {
+            constraints: text("constraints"),
+            base: text("base"),
+            series: text("series"),
+            annotations: self.text_map(&at(place, "annotations"), f.get("annotations").copied()),
+        })
+    }
+
+    fn application(
+        &mut self,
+        place: &str,
+        name: &str,
+        n: &Node,
+        kubernetes: bool,
+    ) -> Option<ApplicationSpec> {
+        let f = self.fields(place, Some(n), &FIELDS)?;
+        let get = |k: &str| f.get(k).copied();
+        let units = self
+            .integer(&at(place, "num_units"), get("num_units"))
+            .unwrap_or(0);
+        let scale = self.integer(&at(place, "scale"), get("scale")).unwrap_or(0);
+        if units > 0 && scale > 0 {
+            self.fatal.get_or_insert(format!(
+                "cannot specify both scale and num_units for application {name:?}"
+            ));
+        }
+        let mut to = self.texts(&at(place, "to"), get("to"));
+        let placement = self.text(&at(place, "placement"), get("placement"));
+        if !placement.is_empty() {
+            if !kubernetes {
+                self.fatal.get_or_insert(format!(
+                    "placement ({placement}) not valid for non-Kubernetes application {name:?}"
+                ));
+            } else if !to.is_empty() {
+                self.fatal.get_or_insert(format!(
+                    "cannot specify both placement and to for application {name:?}"
+                ));
+            }
+            to = vec![placement];
+        }
+        let (ep, of) = (at(place, "exposed-endpoints"), at(place, "offers"));
+        let exposed_endpoints = self.map(&ep, get("exposed-endpoints")).unwrap_or_default();
+        let exposed_endpoints = exposed_endpoints
+            .into_iter()
+            .map(|(k, n)| {
+                let e = self.exposed_endpoint(&at(&ep, &k), n);
+                (k, e)
+            })
+            .collect();
+        let offers = self.map(&of, get("offers")).unwrap_or_default();
+        let offers = offers
+            .into_iter()
+            .map(|(k, n)| {
+                let o = self.offer(&at(&of, &k), n);
+                (k, o)
+            })
+            .collect();
+        self.text(&at(place, "plan"), get("plan"));
+        let mut text = |k: &str| self.text(&at(place, k), get(k));
+        let (charm, channel, base, series) =
+            (text("charm"), text("channel"), text("base"), text("series"));
+        let constraints = text("constraints");
+        let mut texts = |k: &str| self.text_map(&at(place, k), get(k));
+        let (annotations, storage) = (texts("annotations"), texts("storage"));
+        let (devices, bindings) = (texts("devices"), texts("bindings"));
+        Some(ApplicationSpec {
+            charm,
+            channel,
+            revision: self.integer(&at(place, "revision"), get("revision")),
+            base,
+            series,
+            resources: self.values(&at(place, "resources"), get("resources")),
+            num_units: if units == 0 && scale > 0 {
+                scale
+            } else {
+                units
+            },
+            to,
+            expose: self.boolean(&at(place, "expose"), get("expose")),
+            exposed_endpoints,
+            options: self.values(&at(place, "options"), get("options")),
+            annotations,
+            constraints,
+            storage,
+            devices,
+            bindings,
+            offers,
+            trust: self.boolean(&at(place, "trust"), get("trust")),
+        })
+    }
 }
 
-fn application(
-    r: &mut Reader,
-    place: &str,
-    name: &str,
-    m: &Map<String, Value>,
-) -> Result<ApplicationSpec> {
-    let at = |k: &str| format!("{place}.{k}");
-    let units = r.integer(&at("num_units"), m.get("num_units")).unwrap_or(0);
-    let scale = r.integer(&at("scale"), m.get("scale")).unwrap_or(0);
-    if units > 0 && scale > 0 {
-        return Err(Error::new(
-            ErrorKind::Bundle,
-            "read the bundle",
-            "cannot read bundle YAML: malformed bundle: bundle is empty not valid",
-        )
-        .hint(format!("application {name:?} has both num_units and scale")));
+/// What an application may say.
+const FIELDS: [&str; 21] = [
+    "charm",
+    "channel",
+    "revision",
+    "base",
+    "series",
+    "resources",
+    "num_units",
+    "scale",
+    "to",
+    "placement",
+    "expose",
+    "exposed-endpoints",
+    "options",
+    "annotations",
+    "constraints",
+    "storage",
+    "devices",
+    "bindings",
+    "offers",
+    "plan",
+    "trust",
+];
+
+/// What a bundle may say. What only the store's tools heed is let through in silence.
+const TOP: [&str; 14] = [
+    "bundle",
+    "applications",
+    "machines",
+    "saas",
+    "default-base",
+    "series",
+    "relations",
+    "tags",
+    "description",
+    "name",
+    "summary",
+    "website",
+    "docs",
+    "issues",
+];
+
+/// One document, typed. Of one with a wrong type anywhere nothing is left but the errors, as on the server.
+///
+/// # Errors
+/// What makes the server take the whole text for empty.
+pub(crate) fn decode(top: &Node) -> Result<BundleData, String> {
+    let mut r = Reader::default();
+    let mut d = BundleData::default();
+    if given(Some(top)).is_none() {
+        return Ok(d);
     }
-    let mut exposed_endpoints = BTreeMap::new();
-    for (ep, v) in r
-        .map(&at("exposed-endpoints"), m.get("exposed-endpoints"))
-        .into_iter()
-        .flatten()
+    let f = r.fields("", Some(top), &TOP).unwrap_or_default();
+    let get = |k: &str| f.get(k).copied();
+    d.kind = r.text("bundle", get("bundle"));
+    d.default_base = r.text("default-base", get("default-base"));
+    d.series = r.text("series", get("series"));
+    r.text("description", get("description"));
+    r.texts("tags", get("tags"));
+    for (name, n) in r.map("saas", get("saas")).unwrap_or_default() {
+        let place = at("saas", &name);
+        let fields = r.fields(&place, Some(n), &["url"]).unwrap_or_default();
+        let url = r.text(&at(&place, "url"), fields.get("url").copied());
+        d.saas.insert(name, url);
+    }
+    for (name, n) in r.map("machines", get("machines")).unwrap_or_default() {
+        let spec = r.machine(&at("machines", &name), n);
+        d.machines.insert(name, spec);
+    }
+    for (name, n) in r
+        .map("applications", get("applications"))
+        .unwrap_or_default()
     {
-        let place = format!("{place}.exposed-endpoints.{ep}");
-        let e = r.map(&place, Some(v));
-        let spec = ExposedEndpointSpec {
-            spaces: r.list(
-                &format!("{place}.expose-to-spaces"),
-                e.and_then(|m| m.get("expose-to-spaces")),
-            ),
-            cidrs: r.list(
-                &format!("{place}.expose-to-cidrs"),
-                e.and_then(|m| m.get("expose-to-cidrs")),
-            ),
-        };
-        exposed_endpoints.insert(ep.clone(), spec);
+        let spec = r.application(&at("applications", &name), &name, n, d.kind == "kubernetes");
+        d.applications.insert(name, spec);
     }
-    let mut offers = BTreeMap::new();
-    for (offer, v) in r.map(&at("offers"), m.get("offers")).into_iter().flatten() {
-        let place = format!("{place}.offers.{offer}");
-        let o = r.map(&place, Some(v));
-        let spec = OfferSpec {
-            endpoints: r.list(
-                &format!("{place}.endpoints"),
-                o.and_then(|m| m.get("endpoints")),
-            ),
-            acl: r.texts(&format!("{place}.acl"), o.and_then(|m| m.get("acl"))),
-        };
-        offers.insert(offer.clone(), spec);
+    for (i, pair) in r
+        .list("relations", get("relations"))
+        .unwrap_or_default()
+        .iter()
+        .enumerate()
+    {
+        let pair = r.texts(&format!("relations[{i}]"), Some(pair));
+        d.relations.push(pair);
     }
-    let values = |m: Option<&Map<String, Value>>| {
-        m.into_iter()
-            .flatten()
-            .map(|(k, v)| (k.clone(), v.clone()))
-            .collect()
-    };
-    Ok(ApplicationSpec {
-        charm: r.text(&at("charm"), m.get("charm")),
-        channel: r.text(&at("channel"), m.get("channel")),
-        revision: r.integer(&at("revision"), m.get("revision")),
-        base: r.text(&at("base"), m.get("base")),
-        resources: values(r.map(&at("resources"), m.get("resources"))),
-        num_units: if units == 0 && scale > 0 {
-            scale
-        } else {
-            units
-        },
-        to: r.list(&at("to"), m.get("to")),
-        expose: r.boolean(&at("expose"), m.get("expose")),
-        exposed_endpoints,
-        options: values(r.map(&at("options"), m.get("options"))),
-        annotations: r.texts(&at("annotations"), m.get("annotations")),
-        constraints: r.text(&at("constraints"), m.get("constraints")),
-        storage: r.texts(&at("storage"), m.get("storage")),
-        devices: r.texts(&at("devices"), m.get("devices")),
-        bindings: r.texts(&at("bindings"), m.get("bindings")),
-        offers,
-        trust: r.boolean(&at("trust"), m.get("trust")),
-    })
+    if !r.errors.is_empty() {
+        d = BundleData::default();
+        d.type_errors = r.errors;
+    } else if let Some(fatal) = r.fatal {
+        return Err(fatal);
+    }
+    d.warnings = r.warnings;
+    Ok(d)
 }

@@ -7,15 +7,19 @@
 mod apply;
 pub mod base;
 mod changes;
+mod charm_url;
 mod constraints;
 mod data;
 mod execute;
 mod model;
+mod names;
 mod natural;
 mod overlay;
 mod place;
 mod plan;
+mod scalar;
 mod verify;
+mod yaml;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -77,17 +81,7 @@ impl Bundle {
     /// # Errors
     /// As [`Bundle::parse`].
     pub fn parse_with(yaml: &str, overlays: &[&str], dir: Option<&Path>) -> Result<Self> {
-        let data = Self::read_data(yaml, overlays, dir)?;
-        let problems = verify::verify(&data, dir);
-        if problems.is_empty() {
-            return Ok(Self { data });
-        }
-        let text: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        Err(Error::new(
-            ErrorKind::Bundle,
-            "verify the bundle",
-            text.join("; "),
-        ))
+        Self::verified(Self::read_data(yaml, overlays, dir)?)
     }
 
     /// Reads files.
@@ -104,13 +98,18 @@ impl Bundle {
                 )
             })
         };
-        let yaml = file(path)?;
-        let overlays = overlays
+        let mut texts = Vec::new();
+        for path in std::iter::once(path).chain(overlays.iter().map(PathBuf::as_path)) {
+            texts.push((file(path)?, path.parent().map(Path::to_path_buf)));
+        }
+        let sources: Vec<_> = texts
             .iter()
-            .map(|p| file(p))
-            .collect::<Result<Vec<_>>>()?;
-        let overlays: Vec<&str> = overlays.iter().map(String::as_str).collect();
-        Self::parse_with(&yaml, &overlays, path.parent())
+            .map(|(yaml, dir)| overlay::Source {
+                yaml,
+                dir: dir.clone(),
+            })
+            .collect();
+        Self::verified(overlay::read(&sources)?)
     }
 
     /// What is wrong with a bundle, as a list; empty if nothing is.
@@ -118,21 +117,38 @@ impl Bundle {
     /// # Errors
     /// It cannot be read at all.
     pub fn problems(yaml: &str, overlays: &[&str], dir: Option<&Path>) -> Result<Vec<Problem>> {
-        Ok(verify::verify(&Self::read_data(yaml, overlays, dir)?, dir))
+        Ok(verify::verify(&Self::read_data(yaml, overlays, dir)?))
     }
 
     fn read_data(yaml: &str, overlays: &[&str], dir: Option<&Path>) -> Result<BundleData> {
-        let documents = overlay::documents(yaml)?;
-        let mut merged = overlay::base(documents.first())?;
-        let mut all: Vec<serde_json::Value> = documents.into_iter().skip(1).collect();
-        for o in overlays {
-            all.extend(overlay::documents(o)?);
+        let source = |yaml| overlay::Source {
+            yaml,
+            dir: dir.map(Path::to_path_buf),
+        };
+        let sources: Vec<_> = [yaml].iter().chain(overlays).map(|y| source(y)).collect();
+        overlay::read(&sources)
+    }
+
+    fn verified(data: BundleData) -> Result<Self> {
+        let problems = verify::verify(&data);
+        if problems.is_empty() {
+            return Ok(Self { data });
         }
-        for o in &all {
-            overlay::merge(&mut merged, o)?;
-        }
-        overlay::include_files(&mut merged, dir)?;
-        data::decode(&merged)
+        let text: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        Err(Error::new(
+            ErrorKind::Bundle,
+            "verify the bundle",
+            text.join("; "),
+        ))
+    }
+
+    /// What is odd and yet no error: keys that Juju does not know (`num-units`), keys that stand twice, by place. The official
+    /// client refuses such a bundle unless it is told `--force`.
+    pub fn warnings(&self) -> impl Iterator<Item = String> + '_ {
+        self.data
+            .warnings
+            .iter()
+            .map(|(place, what)| format!("{place}: {what}"))
     }
 
     /// What the bundle says.

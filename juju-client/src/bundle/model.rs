@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::charm_url::CharmUrl;
 use super::data::BundleData;
 use super::natural;
-use super::verify::CharmUrl;
 use crate::api::application::ApplicationConfig;
 use crate::api::status::{Base, ExposedEndpoint, FullStatus};
 use crate::client::Client;

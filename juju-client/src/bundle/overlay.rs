@@ -1,351 +1,297 @@
-//! Several documents into one: what an overlay names wins, what it sets to nothing goes.
+//! Several documents into one, as Juju lays overlays over a bundle: applications field by field, machines as a whole, relations
+//! behind one another; what an overlay sets to nothing goes.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::data::{self, BundleData};
+use super::names::quoted;
+use super::yaml::{self, Kind, Node};
 use crate::error::{Error, ErrorKind, Result};
 
-fn bad(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Bundle, "read the bundle", message)
+/// A text with bundle documents, and the folder that its paths are relative to.
+#[derive(Debug, Clone)]
+pub(crate) struct Source<'a> {
+    pub(crate) yaml: &'a str,
+    pub(crate) dir: Option<PathBuf>,
 }
 
-/// The documents of a YAML text, empty ones left out.
-pub(crate) fn documents(yaml: &str) -> Result<Vec<Value>> {
-    let mut all: Vec<Value> = serde_saphyr::from_multiple(yaml)
-        .map_err(|e| bad(format!("cannot read bundle YAML: {e}")))?;
-    // To Juju `y` and `n` are words, `yes` and `no` are not.
-    let strict = serde_saphyr::options! { strict_booleans: true };
-    if let Ok(words) = serde_saphyr::from_multiple_with_options::<Value>(yaml, strict) {
-        all.iter_mut()
-            .zip(&words)
-            .for_each(|(v, w)| keep_words(v, w));
-    }
-    // Text is taken as it is written: a channel `23.10` is no number.
-    if let Ok(texts) = serde_saphyr::from_multiple::<Option<Texts>>(yaml) {
-        for (v, t) in all.iter_mut().zip(texts) {
-            t.unwrap_or_default().put(v);
+struct Part {
+    data: BundleData,
+    node: Node,
+    source: usize,
+}
+
+fn bad(message: impl std::fmt::Display) -> Error {
+    Error::new(
+        ErrorKind::Bundle,
+        "read the bundle",
+        format!("cannot read bundle YAML: {message}"),
+    )
+}
+
+/// What the server says of anything that it cannot read at all; what is wrong is in the hint.
+fn unreadable(why: impl Into<String>) -> Error {
+    bad("malformed bundle: bundle is empty not valid").hint(why)
+}
+
+/// Reads and merges: the first document is the bundle, all others are overlays.
+pub(crate) fn read(sources: &[Source<'_>]) -> Result<BundleData> {
+    let mut parts = Vec::new();
+    for (source, text) in sources.iter().enumerate() {
+        for node in yaml::documents(text.yaml).map_err(unreadable)? {
+            let data = data::decode(&node).map_err(unreadable)?;
+            parts.push(Part { data, node, source });
         }
     }
-    Ok(all.into_iter().filter(|v| !v.is_null()).collect())
-}
-
-fn keep_words(v: &mut Value, word: &Value) {
-    match (v, word) {
-        (Value::Object(a), Value::Object(b)) => {
-            for (k, v) in a {
-                if let Some(w) = b.get(k) {
-                    keep_words(v, w);
-                }
-            }
-        }
-        (Value::Array(a), Value::Array(b)) => {
-            a.iter_mut().zip(b).for_each(|(v, w)| keep_words(v, w))
-        }
-        (v, Value::String(w)) if v.is_boolean() && matches!(w.as_str(), "y" | "Y" | "n" | "N") => {
-            *v = Value::String(w.clone());
-        }
-        _ => {}
-    }
-}
-
-type Strings = Option<BTreeMap<String, Option<String>>>;
-
-/// The fields of a bundle that are text, read as text.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-struct Texts {
-    default_base: Option<String>,
-    applications: Option<BTreeMap<String, Option<AppTexts>>>,
-    machines: Option<BTreeMap<String, Option<MachineTexts>>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct AppTexts {
-    charm: Option<String>,
-    channel: Option<String>,
-    base: Option<String>,
-    constraints: Option<String>,
-    to: Option<Vec<String>>,
-    annotations: Strings,
-    storage: Strings,
-    devices: Strings,
-    bindings: Strings,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct MachineTexts {
-    constraints: Option<String>,
-    base: Option<String>,
-    annotations: Strings,
-}
-
-impl Texts {
-    fn put(self, v: &mut Value) {
-        text(v, "default-base", self.default_base);
-        for (name, app) in self.applications.unwrap_or_default() {
-            let (Some(app), Some(v)) = (
-                app,
-                v.get_mut("applications").and_then(|a| a.get_mut(&name)),
-            ) else {
-                continue;
-            };
-            text(v, "charm", app.charm);
-            text(v, "channel", app.channel);
-            text(v, "base", app.base);
-            text(v, "constraints", app.constraints);
-            if let (Some(to), Some(slot)) = (app.to, v.get_mut("to")) {
-                *slot = Value::from(to);
-            }
-            for (key, m) in [
-                ("annotations", app.annotations),
-                ("storage", app.storage),
-                ("devices", app.devices),
-                ("bindings", app.bindings),
-            ] {
-                texts(v, key, m);
-            }
-        }
-        for (name, machine) in self.machines.unwrap_or_default() {
-            let (Some(machine), Some(v)) = (
-                machine,
-                v.get_mut("machines").and_then(|a| a.get_mut(&name)),
-            ) else {
-                continue;
-            };
-            text(v, "constraints", machine.constraints);
-            text(v, "base", machine.base);
-            texts(v, "annotations", machine.annotations);
-        }
-    }
-}
-
-fn text(v: &mut Value, key: &str, text: Option<String>) {
-    if let (Some(t), Some(slot)) = (text, v.get_mut(key))
-        && !slot.is_null()
-    {
-        *slot = Value::String(t);
-    }
-}
-
-fn texts(v: &mut Value, key: &str, m: Strings) {
-    let Some(slot) = v.get_mut(key) else { return };
-    for (k, t) in m.unwrap_or_default() {
-        text(slot, &k, t);
-    }
-}
-
-/// The first document: what only overlays may say is refused here.
-pub(crate) fn base(document: Option<&Value>) -> Result<Value> {
-    let Some(Value::Object(m)) = document else {
-        return Err(bad(
-            "cannot read bundle YAML: malformed bundle: bundle is empty not valid",
+    let mut parts = parts.into_iter();
+    let base = parts
+        .next()
+        .filter(|p| !p.node.is_null())
+        .ok_or_else(|| unreadable("there is nothing in it"))?;
+    refuse_overlay_fields(&base)?;
+    let mut d = base.data;
+    if !matches!(base.node.kind, Kind::Map(_)) {
+        d.type_errors.push((
+            String::new(),
+            format!("expected a mapping (line {})", base.node.line),
         ));
-    };
+    }
+    finish(&mut d, &sources[base.source])?;
+    for part in parts {
+        merge(&mut d, &part);
+        finish(&mut d, &sources[part.source])?;
+    }
+    Ok(d)
+}
+
+/// What only overlays may say.
+fn refuse_overlay_fields(base: &Part) -> Result<()> {
     let mut found = Vec::new();
-    for (name, app) in m
-        .get("applications")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-    {
-        for key in ["exposed-endpoints", "offers"] {
-            let Some(Value::Object(entries)) = app.get(key) else {
-                continue;
-            };
-            if entries.is_empty() {
-                continue;
-            }
-            found.push(format!(
-                "applications.{name}.{key} can only appear in an overlay section"
-            ));
-            for (entry, v) in entries {
-                for inner in ["expose-to-spaces", "expose-to-cidrs", "endpoints", "acl"] {
-                    if v.get(inner).is_some() {
-                        found.push(format!("applications.{name}.{key}.{entry}.{inner} can only appear in an overlay section"));
-                    }
-                }
-            }
-        }
-    }
-    match found.len() {
-        0 => Ok(Value::Object(m.clone())),
-        1 => Err(bad(format!("cannot read bundle YAML: {}", found[0]))),
-        n => Err(bad(format!(
-            "cannot read bundle YAML: {} (and {} more errors)",
-            found[0],
-            n - 1
-        ))),
-    }
-}
-
-/// Lays one document over another.
-pub(crate) fn merge(base: &mut Value, over: &Value) -> Result<()> {
-    let (Value::Object(base), Value::Object(over)) = (base, over) else {
-        return Err(bad("an overlay is not a mapping"));
-    };
-    for (key, v) in over {
-        match key.as_str() {
-            "applications" => {
-                let gone = applications(section(base, key), v)?;
-                forget_relations(base, &gone);
-            }
-            "machines" | "saas" => entries(section(base, key), v),
-            "relations" => relations(base, v),
-            _ => {
-                base.insert(key.clone(), v.clone());
-            }
-        }
-    }
-    Ok(())
-}
-
-fn section<'a>(base: &'a mut Map<String, Value>, key: &str) -> &'a mut Map<String, Value> {
-    let slot = base
-        .entry(key.to_owned())
-        .or_insert_with(|| Value::Object(Map::new()));
-    if !slot.is_object() {
-        *slot = Value::Object(Map::new());
-    }
-    match slot {
-        Value::Object(m) => m,
-        _ => unreachable!("it has just been made one"),
-    }
-}
-
-/// Returns the applications that the overlay takes out.
-fn applications(base: &mut Map<String, Value>, over: &Value) -> Result<Vec<String>> {
-    let mut gone = Vec::new();
-    let Some(over) = over.as_object() else {
-        return Ok(gone);
-    };
-    for (name, spec) in over {
-        match spec {
-            // An application that stands alone in an overlay is taken out.
-            Value::Null => {
-                base.remove(name);
-                gone.push(name.clone());
-            }
-            Value::Object(fields) => {
-                let into = section(base, name);
-                for (field, v) in fields {
-                    match (field.as_str(), into.get_mut(field), v) {
-                        (
-                            "options" | "annotations" | "resources" | "storage" | "devices"
-                            | "bindings" | "offers" | "exposed-endpoints",
-                            Some(Value::Object(old)),
-                            Value::Object(new),
-                        ) => {
-                            for (k, v) in new {
-                                if v.is_null() {
-                                    old.remove(k);
-                                } else {
-                                    old.insert(k.clone(), v.clone());
-                                }
-                            }
-                        }
-                        // Placements of an overlay stand for themselves.
-                        _ => {
-                            into.insert(field.clone(), v.clone());
-                        }
-                    }
-                }
-            }
-            other => {
-                return Err(bad(format!(
-                    "applications.{name} of an overlay is not a mapping but {other}"
-                )));
-            }
-        }
-    }
-    Ok(gone)
-}
-
-fn forget_relations(base: &mut Map<String, Value>, gone: &[String]) {
-    if let Some(Value::Array(all)) = base.get_mut("relations") {
-        all.retain(|pair| {
-            !pair
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .any(|e| {
-                    let app = e.split(':').next().unwrap_or(e);
-                    gone.iter().any(|g| g == app)
-                })
-        });
-    }
-}
-
-fn entries(base: &mut Map<String, Value>, over: &Value) {
-    for (k, v) in over.as_object().into_iter().flatten() {
-        match (base.get_mut(k), v) {
-            (Some(Value::Object(old)), Value::Object(new)) => old.extend(new.clone()),
-            _ => {
-                base.insert(k.clone(), v.clone());
-            }
-        }
-    }
-}
-
-fn relations(base: &mut Map<String, Value>, over: &Value) {
-    let Some(new) = over.as_array() else { return };
-    let slot = base
-        .entry("relations")
-        .or_insert_with(|| Value::Array(Vec::new()));
-    if let Value::Array(all) = slot {
-        for r in new {
-            if !all.contains(r) {
-                all.push(r.clone());
-            }
-        }
-    }
-}
-
-/// `include-file://` and `include-base64://` in options and annotations.
-pub(crate) fn include_files(merged: &mut Value, dir: Option<&Path>) -> Result<()> {
-    let Some(Value::Object(apps)) = merged.get_mut("applications") else {
-        return Ok(());
-    };
-    for (name, app) in apps {
-        for section in ["options", "annotations"] {
-            let Some(Value::Object(values)) = app.get_mut(section) else {
-                continue;
-            };
-            for (key, v) in values {
-                let Some(text) = v.as_str() else { continue };
-                let (encode, file) = match (
-                    text.strip_prefix("include-file://"),
-                    text.strip_prefix("include-base64://"),
-                ) {
-                    (Some(f), _) => (false, f),
-                    (_, Some(f)) => (true, f),
-                    _ => continue,
+    if base.data.type_errors.is_empty() {
+        for (name, app) in base
+            .node
+            .get("applications")
+            .and_then(Node::entries)
+            .unwrap_or_default()
+        {
+            for (key, inner) in [
+                ("exposed-endpoints", ["expose-to-spaces", "expose-to-cidrs"]),
+                ("offers", ["endpoints", "acl"]),
+            ] {
+                let Some(entries) = app.get(key).filter(|n| !n.is_null()) else {
+                    continue;
                 };
-                let path = dir.map_or_else(|| Path::new(file).to_owned(), |d| d.join(file));
-                let bytes = std::fs::read(&path).map_err(|e| {
+                found.push(format!("applications.{name}.{key}"));
+                for (entry, v) in entries.entries().unwrap_or_default() {
+                    for field in inner
+                        .into_iter()
+                        .filter(|f| v.get(f).is_some_and(|n| !n.is_null()))
+                    {
+                        found.push(format!("applications.{name}.{key}.{entry}.{field}"));
+                    }
+                }
+            }
+        }
+    }
+    let more = match found.len() {
+        0 => return Ok(()),
+        1 => String::new(),
+        n => format!(" (and {} more errors)", n - 1),
+    };
+    Err(bad(format!(
+        "{} can only appear in an overlay section{more}",
+        found[0]
+    )))
+}
+
+fn merge(d: &mut BundleData, over: &Part) {
+    d.warnings.extend(over.data.warnings.iter().cloned());
+    d.type_errors.extend(over.data.type_errors.iter().cloned());
+    if !over.data.type_errors.is_empty() {
+        return;
+    }
+    let named = |section: &str| {
+        over.node
+            .get(section)
+            .and_then(Node::entries)
+            .unwrap_or_default()
+    };
+    for (name, node) in named("applications") {
+        let Some(Some(new)) = over.data.applications.get(&name).cloned() else {
+            // An application that stands alone in an overlay is taken out, and its relations with it.
+            d.applications.remove(&name);
+            forget_relations(d, &name);
+            continue;
+        };
+        match d.applications.get_mut(&name) {
+            Some(Some(old)) => merge_application(old, new, node),
+            _ => drop(d.applications.insert(name, Some(new))),
+        }
+    }
+    for (name, node) in named("saas") {
+        if node.is_null() {
+            d.saas.remove(&name);
+            forget_relations(d, &name);
+        } else if let Some(url) = over.data.saas.get(&name)
+            && (node.has("url") || !d.saas.contains_key(&name))
+        {
+            d.saas.insert(name, url.clone());
+        }
+    }
+    if !over.data.default_base.is_empty() {
+        d.default_base.clone_from(&over.data.default_base);
+    }
+    if !over.data.series.is_empty() {
+        d.series.clone_from(&over.data.series);
+    }
+    d.relations.extend(over.data.relations.iter().cloned());
+    if over.node.get("machines").is_some_and(|n| !n.is_null()) {
+        d.machines.clone_from(&over.data.machines);
+    }
+}
+
+fn forget_relations(d: &mut BundleData, gone: &str) {
+    d.relations.retain(|pair| {
+        pair.len() != 2
+            || !pair
+                .iter()
+                .any(|e| e.split(':').next().unwrap_or(e) == gone)
+    });
+}
+
+/// Fields that stand in the overlay win; entries of a mapping one by one, a mapping that is set to nothing is emptied.
+fn merge_application(old: &mut data::ApplicationSpec, new: data::ApplicationSpec, node: &Node) {
+    macro_rules! plain {
+        ($($key:literal => $field:ident),*) => {
+            $(if node.has($key) { old.$field = new.$field; })*
+        };
+    }
+    macro_rules! maps {
+        ($($key:literal => $field:ident: $gone:expr),*) => {
+            $(if let Some(n) = node.get($key) {
+                if n.is_null() {
+                    old.$field.clear();
+                }
+                for (k, v) in new.$field {
+                    if $gone(&v, n.get(&k)) {
+                        old.$field.remove(&k);
+                    } else {
+                        old.$field.insert(k, v);
+                    }
+                }
+            })*
+        };
+    }
+    if node.has("num_units") || node.has("scale") && new.num_units > 0 {
+        old.num_units = new.num_units;
+    }
+    plain!("charm" => charm, "channel" => channel, "revision" => revision, "base" => base, "series" => series, "to" => to,
+        "expose" => expose, "constraints" => constraints, "trust" => trust);
+    maps!("resources" => resources: |v: &Value, _| v.is_null(), "options" => options: |v: &Value, _| v.is_null(),
+    "annotations" => annotations: |_, _| false, "storage" => storage: |_, _| false, "devices" => devices: |_, _| false,
+    "bindings" => bindings: |_, _| false,
+    "offers" => offers: |_, n: Option<&Node>| n.is_none_or(Node::is_null),
+    "exposed-endpoints" => exposed_endpoints: |_, n: Option<&Node>| n.is_none_or(|n| {
+        !["expose-to-spaces", "expose-to-cidrs"].iter().any(|k| n.get(k).is_some_and(|n| !n.is_null()))
+    }));
+}
+
+/// What is done after every document: paths of charms, and files that are included.
+fn finish(d: &mut BundleData, source: &Source<'_>) -> Result<()> {
+    for (name, app) in &mut d.applications {
+        let Some(app) = app else {
+            return Err(bad(format!(
+                "base application {} has no body",
+                quoted(name)
+            )));
+        };
+        if let (Some(dir), true) = (&source.dir, app.charm.starts_with('.')) {
+            app.charm = joined(dir, &app.charm).display().to_string();
+        }
+        for (key, v) in &mut app.options {
+            if let Some(text) = v.as_str()
+                && let Some(text) = included(text, source).map_err(|e| {
                     bad(format!(
-                        "applications.{name}.{section}.{key}: {}: {e}",
-                        path.display()
+                        "processing option {} for application {}: {e}",
+                        quoted(key),
+                        quoted(name)
                     ))
-                })?;
-                *v = Value::String(if encode {
-                    base64::engine::general_purpose::STANDARD.encode(bytes)
-                } else {
-                    String::from_utf8(bytes).map_err(|e| {
-                        bad(format!(
-                            "applications.{name}.{section}.{key}: {}: {e}",
-                            path.display()
-                        ))
-                    })?
-                });
+                })?
+            {
+                *v = Value::String(text);
+            }
+        }
+        for (key, v) in &mut app.annotations {
+            if let Some(text) = included(v, source).map_err(|e| {
+                bad(format!(
+                    "processing annotation {} for application {}: {e}",
+                    quoted(key),
+                    quoted(name)
+                ))
+            })? {
+                *v = text;
+            }
+        }
+    }
+    for (name, machine) in &mut d.machines {
+        for (key, v) in machine.iter_mut().flat_map(|m| &mut m.annotations) {
+            if let Some(text) = included(v, source).map_err(|e| {
+                bad(format!(
+                    "processing annotation {} for machine {}: {e}",
+                    quoted(key),
+                    quoted(name)
+                ))
+            })? {
+                *v = text;
             }
         }
     }
     Ok(())
+}
+
+/// A path below a folder, without `.` and `..`.
+fn joined(dir: &Path, path: &str) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in dir.join(path).components() {
+        match part {
+            std::path::Component::CurDir => {}
+            std::path::Component::ParentDir if out.file_name().is_some() => {
+                out.pop();
+            }
+            part => out.push(part),
+        }
+    }
+    out
+}
+
+/// `include-file://` and `include-base64://`.
+fn included(text: &str, source: &Source<'_>) -> std::result::Result<Option<String>, String> {
+    let (encode, file) = match (
+        text.strip_prefix("include-file://"),
+        text.strip_prefix("include-base64://"),
+    ) {
+        (Some(f), _) => (false, f),
+        (_, Some(f)) => (true, f),
+        _ => return Ok(None),
+    };
+    let failed = |e: String| format!("resolving include {}: {e}", quoted(file));
+    let path = source.dir.as_deref().unwrap_or(Path::new("")).join(file);
+    let shown = quoted(&path.display().to_string());
+    if path.is_dir() {
+        return Err(failed(format!("include path {shown} resolves to a folder")));
+    }
+    let bytes = std::fs::read(&path).map_err(|e| {
+        failed(match e.kind() {
+            std::io::ErrorKind::NotFound => format!("include file {shown} not found"),
+            _ => format!("reading include file at {shown}: {e}"),
+        })
+    })?;
+    Ok(Some(if encode {
+        base64::engine::general_purpose::STANDARD.encode(bytes)
+    } else {
+        String::from_utf8_lossy(&bytes).into_owned()
+    }))
 }

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
+use super::charm_url::CharmUrl;
 use super::data::{ApplicationSpec, BundleData};
+use super::names::{is_application, is_endpoint, is_number, is_offer_url, quoted, quoted_list};
 use super::{Constraints, base, place};
 
 /// Something wrong in a bundle.
@@ -46,7 +48,7 @@ impl Verifier<'_> {
 }
 
 /// All that is wrong, in the order of the server.
-pub(crate) fn verify(d: &BundleData, dir: Option<&Path>) -> Vec<Problem> {
+pub(crate) fn verify(d: &BundleData) -> Vec<Problem> {
     let mut v = Verifier {
         d,
         used: d.machines.keys().map(|m| (m.as_str(), 0)).collect(),
@@ -60,16 +62,19 @@ pub(crate) fn verify(d: &BundleData, dir: Option<&Path>) -> Vec<Problem> {
             "machines",
             "bundle machines not valid for Kubernetes bundles",
         );
+        v.used.clear();
     }
-    if !d.default_base.is_empty() && base::parse(&d.default_base).is_err() {
+    if !d.default_base.is_empty() && !base::is_charm_base(&d.default_base) {
         v.add(
             "default-base",
             format!("bundle declares an invalid base {:?}", d.default_base),
         );
     }
     v.saas();
-    v.machines();
-    v.applications(dir);
+    if d.kind != "kubernetes" {
+        v.machines();
+    }
+    v.applications();
     v.relations();
     v.options();
     let unused: Vec<String> = v
@@ -84,6 +89,20 @@ pub(crate) fn verify(d: &BundleData, dir: Option<&Path>) -> Vec<Problem> {
             format!("machine {m:?} is not referred to by a placement directive"),
         );
     }
+    // A document with a wrong type in it: the server goes on as if it were empty, and over an overlay in silence, which nobody
+    // means.
+    let mut wrong = d
+        .type_errors
+        .iter()
+        .map(|(place, what)| match place.as_str() {
+            "" => what.clone(),
+            place => format!("{place}: {what}"),
+        });
+    if let Some(first) = v.problems.first_mut() {
+        first.detail = Some(wrong.collect::<Vec<_>>().join("; ")).filter(|d| !d.is_empty());
+    } else if let Some(what) = wrong.next() {
+        v.add("bundle", what);
+    }
     v.problems
 }
 
@@ -97,7 +116,7 @@ impl<'a> Verifier<'a> {
                     format!("application {name:?} already exists with SAAS {name:?} name"),
                 );
             }
-            if !place::is_application(name) {
+            if !is_application(name) {
                 self.add(&place, format!("invalid SAAS name {name:?} found"));
             }
             if !url.is_empty() && !is_offer_url(url) {
@@ -112,7 +131,7 @@ impl<'a> Verifier<'a> {
     fn machines(&mut self) {
         for (id, m) in &self.d.machines {
             let place = format!("machines.{id}");
-            if !place::is_number(id) {
+            if !is_number(id) {
                 self.add(
                     &place,
                     format!("invalid machine id {id:?} found in machines"),
@@ -127,7 +146,7 @@ impl<'a> Verifier<'a> {
                 );
                 self.add(format!("{place}.constraints"), message);
             }
-            if !m.base.is_empty() && base::parse(&m.base).is_err() {
+            if !m.base.is_empty() && !base::is_charm_base(&m.base) {
                 self.add(
                     format!("{place}.base"),
                     format!("invalid base {:?} for machine {id:?}", m.base),
@@ -136,20 +155,15 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    fn applications(&mut self, dir: Option<&Path>) {
+    fn applications(&mut self) {
         if self.d.applications.is_empty() {
             self.add("applications", "at least one application must be specified");
-            if let (Some((place, what)), Some(last)) =
-                (self.d.type_errors.first(), self.problems.last_mut())
-            {
-                last.detail = Some(format!("{place}: {what}"));
-            }
             return;
         }
         for (name, app) in &self.d.applications {
             let place = format!("applications.{name}");
             match app {
-                Some(app) => self.application(name, app, &place, dir),
+                Some(app) => self.application(name, app, &place),
                 None => self.add(
                     place,
                     format!("bundle application for key {name:?} is undefined"),
@@ -158,13 +172,7 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    fn application(
-        &mut self,
-        name: &str,
-        app: &'a ApplicationSpec,
-        place: &str,
-        dir: Option<&Path>,
-    ) {
+    fn application(&mut self, name: &str, app: &'a ApplicationSpec, place: &str) {
         let at = |k: &str| format!("{place}.{k}");
         if app.charm.is_empty() {
             self.add(at("charm"), "empty charm path");
@@ -175,8 +183,8 @@ impl<'a> Verifier<'a> {
                 format!("SAAS {name:?} already exists with application {name:?} name"),
             );
         }
-        self.charm(name, app, place, dir);
-        if !app.base.is_empty() && base::parse(&app.base).is_err() {
+        self.charm(name, app, place);
+        if !app.base.is_empty() && !base::is_charm_base(&app.base) {
             self.add(
                 at("base"),
                 format!(
@@ -196,7 +204,7 @@ impl<'a> Verifier<'a> {
             );
         }
         for (s, spec) in &app.storage {
-            if !place::is_application(s) {
+            if !is_application(s) {
                 self.add(
                     format!("{place}.storage.{s}"),
                     format!("invalid storage name {s:?} in application {name:?}"),
@@ -210,7 +218,7 @@ impl<'a> Verifier<'a> {
             }
         }
         for (s, spec) in &app.devices {
-            if !place::is_application(s) {
+            if !is_application(s) {
                 self.add(
                     format!("{place}.devices.{s}"),
                     format!("invalid device name {s:?} in application {name:?}"),
@@ -224,7 +232,7 @@ impl<'a> Verifier<'a> {
             }
         }
         for (offer, spec) in &app.offers {
-            if !place::is_application(offer) {
+            if !is_application(offer) {
                 self.add(
                     format!("{place}.offers.{offer}"),
                     format!("invalid offer name {offer:?} in application {name:?}"),
@@ -265,6 +273,8 @@ impl<'a> Verifier<'a> {
                     at("to"),
                     format!("too many placement directives for application {name:?}"),
                 );
+            } else if let Some(e) = app.to.first().and_then(|t| wrong_key_values(t)) {
+                self.add(at("to[0]"), format!("{e} for application {name:?}"));
             }
         } else {
             self.placements(name, app, place);
@@ -280,13 +290,10 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    fn charm(&mut self, name: &str, app: &ApplicationSpec, place: &str, dir: Option<&Path>) {
+    fn charm(&mut self, name: &str, app: &ApplicationSpec, place: &str) {
         let at = |k: &str| format!("{place}.{k}");
         if app.charm.starts_with('.') || app.charm.starts_with('/') {
-            let path = match dir {
-                Some(d) if app.charm.starts_with('.') => d.join(app.charm.trim_start_matches("./")),
-                _ => Path::new(&app.charm).to_owned(),
-            };
+            let path = Path::new(&app.charm);
             if !path.exists() {
                 self.add(
                     at("charm"),
@@ -383,13 +390,7 @@ impl<'a> Verifier<'a> {
         let mut seen = BTreeSet::new();
         for (i, pair) in self.d.relations.iter().enumerate() {
             let place = format!("relations[{i}]");
-            let shown = format!(
-                "[{}]",
-                pair.iter()
-                    .map(|e| format!("{e:?}"))
-                    .collect::<Vec<_>>()
-                    .join(" ")
-            );
+            let shown = quoted_list(pair);
             let [a, b] = &pair[..] else {
                 self.add(
                     place,
@@ -400,7 +401,7 @@ impl<'a> Verifier<'a> {
             let mut ends = Vec::new();
             for e in [a, b] {
                 let (app, endpoint) = e.split_once(':').unwrap_or((e, ""));
-                if !place::is_application(app) || (e.contains(':') && !is_endpoint(endpoint)) {
+                if !is_application(app) || (e.contains(':') && !is_endpoint(endpoint)) {
                     self.add(&place, format!("invalid relation syntax {e:?}"));
                     continue;
                 }
@@ -435,6 +436,7 @@ impl<'a> Verifier<'a> {
         }
     }
 
+    /// A mapping in an option: the server cannot say it again (`json: unsupported type`).
     fn options(&mut self) {
         for (name, app) in self
             .d
@@ -442,92 +444,44 @@ impl<'a> Verifier<'a> {
             .iter()
             .filter_map(|(n, a)| a.as_ref().map(|a| (n, a)))
         {
-            for (option, v) in &app.options {
-                if v.is_array() || v.is_object() {
-                    self.add(format!("applications.{name}.options.{option}"), format!("cannot validate application {name:?}: configuration option {option:?} is invalid: is a {}", if v.is_array() { "list" } else { "mapping" }));
-                }
+            for (option, _) in app.options.iter().filter(|(_, v)| holds_mapping(v)) {
+                self.add(
+                    format!("applications.{name}.options.{option}"),
+                    "json: unsupported type: map[interface {}]interface {}",
+                );
             }
         }
     }
 }
 
-/// A charm's URL as a bundle writes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct CharmUrl {
-    pub(crate) schema: String,
-    pub(crate) arch: Option<String>,
-    pub(crate) name: String,
-    pub(crate) revision: Option<i64>,
+fn holds_mapping(v: &serde_json::Value) -> bool {
+    v.is_object() || v.as_array().is_some_and(|a| a.iter().any(holds_mapping))
 }
 
-impl fmt::Display for CharmUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:", self.schema)?;
-        if let Some(a) = &self.arch {
-            write!(f, "{a}/")?;
-        }
-        f.write_str(&self.name)?;
-        self.revision.map_or(Ok(()), |r| write!(f, "-{r}"))
-    }
-}
-
-impl CharmUrl {
-    /// `keystone`, `ch:keystone`, `ch:amd64/keystone-1101`, `local:web-3`.
-    pub(crate) fn parse(s: &str) -> Result<Self, String> {
-        let (schema, rest) = s.split_once(':').unwrap_or(("ch", s));
-        if !matches!(schema, "ch" | "local") {
-            return Err(format!(
-                "cannot parse URL {s:?}: schema {schema:?} not valid"
-            ));
-        }
-        let mut parts: Vec<&str> = rest.split('/').collect();
-        let last = parts.pop().unwrap_or_default();
-        if parts.len() > 2 {
-            return Err(format!(
-                "charm or bundle URL {s:?} malformed, expected \"<name>\""
-            ));
-        }
-        let (name, revision) = match last.rsplit_once('-') {
-            Some((n, r)) if !r.is_empty() && r.chars().all(|c| c.is_ascii_digit()) => {
-                (n, r.parse().ok())
-            }
-            _ => (last, None),
-        };
-        if !place::is_application(name) {
-            return Err(format!(
-                "cannot parse name and/or revision in URL {s:?}: name {name:?} not valid"
-            ));
-        }
-        Ok(Self {
-            schema: schema.into(),
-            arch: parts.first().map(|a| (*a).to_owned()),
-            name: name.into(),
-            revision,
-        })
-    }
-}
-
-fn is_endpoint(s: &str) -> bool {
-    s.starts_with(|c: char| c.is_ascii_lowercase())
-        && s.ends_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-        && s.chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_'))
-}
-
-fn is_offer_url(url: &str) -> bool {
-    let rest = url.split_once(':').map_or(url, |(_, r)| r);
-    let path = rest.split_once('/').map_or(rest, |(_, r)| r);
-    path.split_once('.').is_some_and(|(model, offer)| {
-        !model.is_empty() && place::is_application(offer.split(':').next().unwrap_or(offer))
-    })
-}
-
+/// As Go's `net.ParseCIDR`.
 fn is_cidr(s: &str) -> bool {
     s.split_once('/').is_some_and(|(ip, bits)| {
+        let digits = !bits.is_empty() && bits.bytes().all(|b| b.is_ascii_digit());
         match (ip.parse::<std::net::IpAddr>(), bits.parse::<u8>()) {
-            (Ok(std::net::IpAddr::V4(_)), Ok(b)) => b <= 32,
-            (Ok(std::net::IpAddr::V6(_)), Ok(b)) => b <= 128,
+            (Ok(std::net::IpAddr::V4(_)), Ok(b)) => digits && b <= 32,
+            (Ok(std::net::IpAddr::V6(_)), Ok(b)) => digits && b <= 128,
             _ => false,
         }
     })
+}
+
+/// What is wrong with a Kubernetes placement, `key=value,...`.
+fn wrong_key_values(text: &str) -> Option<String> {
+    let mut seen = BTreeSet::new();
+    for pair in text.split(',') {
+        match pair.split_once('=') {
+            Some((k, v)) if !k.is_empty() && !v.is_empty() => {
+                if !seen.insert(k) {
+                    return Some(format!("key {} specified more than once", quoted(k)));
+                }
+            }
+            _ => return Some(format!("expected \"key=value\", got {}", quoted(pair))),
+        }
+    }
+    None
 }

@@ -1,7 +1,7 @@
 //! The sockets: TLS, websocket handshake, login, one task a call.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -137,6 +137,7 @@ pub(super) async fn start(mut b: Builder) -> Result<(Arc<Shared>, CancellationTo
         changed: b.changed.take(),
         state: Mutex::new(state),
         calls: Mutex::new(BTreeMap::new()),
+        ready: RwLock::new(BTreeMap::new()),
         advancing: tokio::sync::Mutex::new(()),
         cut,
     });
@@ -250,18 +251,30 @@ async fn connection(shared: &Arc<Shared>, tls: tokio_rustls::TlsAcceptor, tcp: T
     });
     let (mut sink, mut stream) = ws.split();
     // `None` cuts the connection.
-    let (tx, mut rx) = mpsc::unbounded_channel::<Option<Value>>();
+    let (tx, mut rx) = mpsc::unbounded_channel::<Option<Message>>();
     let mut calls = tokio::task::JoinSet::new();
     loop {
         tokio::select! {
-            out = rx.recv() => match out {
-                Some(Some(v)) => if sink.send(Message::text(v.to_string())).await.is_err() { return },
-                _ => return,
+            out = rx.recv() => {
+                let Some(Some(first)) = out else { return };
+                if sink.feed(first).await.is_err() {
+                    return;
+                }
+                // What else is ready goes in the same write.
+                while let Ok(next) = rx.try_recv() {
+                    let Some(next) = next else { let _ = sink.flush().await; return };
+                    if sink.feed(next).await.is_err() {
+                        return;
+                    }
+                }
+                if sink.flush().await.is_err() {
+                    return;
+                }
             },
             message = stream.next() => {
                 let text = match message {
-                    Some(Ok(Message::Text(t))) => t.as_bytes().to_vec(),
-                    Some(Ok(Message::Binary(b))) => b.to_vec(),
+                    Some(Ok(Message::Text(t))) => bytes::Bytes::from(t),
+                    Some(Ok(Message::Binary(b))) => b,
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                     Some(Ok(_)) => { let _ = sink.flush().await; continue }
                 };
@@ -270,6 +283,10 @@ async fn connection(shared: &Arc<Shared>, tls: tokio_rustls::TlsAcceptor, tcp: T
                     Some(Ok(v)) if v["request-id"].as_u64().is_some_and(|n| n > 0) && v["type"].is_string() => v,
                     _ => { let _ = sink.send(Message::Close(None)).await; return }
                 };
+                if let Some(frame) = ready(shared, &session, &request) {
+                    let _ = tx.send(Some(frame));
+                    continue;
+                }
                 let (shared, session, tx) = (shared.clone(), session.clone(), tx.clone());
                 // Logins are in order; everything else is answered as it comes.
                 if request["type"] == "Admin" {
@@ -286,7 +303,7 @@ async fn handle(
     shared: &Arc<Shared>,
     session: &Session,
     request: Value,
-    tx: &mpsc::UnboundedSender<Option<Value>>,
+    tx: &mpsc::UnboundedSender<Option<Message>>,
 ) {
     let (facade, method) = (
         request["type"].as_str().unwrap_or_default(),
@@ -315,7 +332,19 @@ async fn handle(
             json!({"request-id": id, "error": message, "error-code": code, "response": {}})
         }
     };
-    let _ = tx.send(Some(frame));
+    let _ = tx.send(Some(Message::text(frame.to_string())));
+}
+
+/// An answer that was made beforehand, for whoever is logged in.
+fn ready(shared: &Shared, session: &Session, request: &Value) -> Option<Message> {
+    let all = shared.ready.read().ok().filter(|r| !r.is_empty())?;
+    let (facade, method) = (request["type"].as_str()?, request["request"].as_str()?);
+    let response = all.get(&format!("{facade}.{method}"))?;
+    session.user.lock().ok()?.as_ref()?;
+    let id = &request["request-id"];
+    Some(Message::text(format!(
+        "{{\"request-id\":{id},\"response\":{response}}}"
+    )))
 }
 
 /// `Some` when the call goes no further: what to send, or nothing to cut the connection.
@@ -327,10 +356,11 @@ async fn tap(shared: &Shared, phase: Phase, name: &str) -> Option<Option<String>
     }
 }
 
-fn refusal(verdict: Option<String>, request: &Value) -> Option<Value> {
-    verdict.map(
-        |message| json!({"request-id": request["request-id"], "error": message, "response": {}}),
-    )
+fn refusal(verdict: Option<String>, request: &Value) -> Option<Message> {
+    verdict.map(|message| {
+        let frame = json!({"request-id": request["request-id"], "error": message, "response": {}});
+        Message::text(frame.to_string())
+    })
 }
 
 async fn dispatch(

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -191,6 +191,8 @@ pub(crate) struct Shared {
     pub(crate) changed: Option<Changed>,
     pub(crate) state: Mutex<State>,
     pub(crate) calls: Mutex<BTreeMap<String, u64>>,
+    /// Answers made beforehand, by call.
+    pub(crate) ready: RwLock<BTreeMap<String, Arc<str>>>,
     /// One advance at a time.
     pub(crate) advancing: tokio::sync::Mutex<()>,
     /// Raised to cut every connection.

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::super::Constraints;
+use super::super::charm_url::CharmUrl;
 use super::super::data::ApplicationSpec;
 use super::super::model::ExistingApplication;
-use super::super::verify::CharmUrl;
 use super::describe::{describe_charm, exposure};
 use super::{Planner, base_text, channel_key, charm_text, put, put_map};
 use crate::error::{Error, ErrorKind, Result};

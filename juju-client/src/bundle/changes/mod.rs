@@ -17,11 +17,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use super::charm_url::CharmUrl;
 use super::data::{ApplicationSpec, BundleData};
 use super::model::Model;
 use super::natural;
 use super::plan::{Change, Plan};
-use super::verify::CharmUrl;
 use super::{PlanOptions, base};
 use crate::api::charms::Channel;
 use crate::error::Result;

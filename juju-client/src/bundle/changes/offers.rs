@@ -2,7 +2,7 @@
 
 use serde_json::{Map, json};
 
-use super::{Planner, put};
+use super::Planner;
 
 impl Planner<'_> {
     pub(super) fn offers(&mut self) {
@@ -12,7 +12,7 @@ impl Planner<'_> {
             }
             let mut args = Map::new();
             args.insert("application-name".into(), json!(name));
-            put(&mut args, "url", url);
+            args.insert("url".into(), json!(url));
             let i = self.add(
                 "consumeOffer",
                 args,

@@ -178,10 +178,22 @@ pub(super) fn with_spaces(
     if want.is_empty() {
         return Ok(constraints.to_owned());
     }
-    let mut rest: Vec<(&str, &str)> = constraints
-        .split_whitespace()
-        .filter_map(|c| c.split_once('='))
+    let parts: Vec<&str> = constraints
+        .split(' ')
+        .filter(|_| !constraints.is_empty())
         .collect();
+    let mut rest: Vec<(&str, &str)> = Vec::new();
+    for part in &parts {
+        // The official planner takes one space for another's end.
+        let pair = part.split_once('=').ok_or_else(|| {
+            let message = format!(
+                "invalid constraint: {part:?} {constraints:?} {}",
+                parts.len()
+            );
+            Error::new(ErrorKind::Bundle, "plan the bundle", message)
+        })?;
+        rest.push(pair);
+    }
     let spaces = rest
         .iter()
         .find(|(k, _)| *k == "spaces")
