@@ -209,7 +209,11 @@ fn finish(d: &mut BundleData, source: &Source<'_>) -> Result<()> {
             )));
         };
         if let (Some(dir), true) = (&source.dir, app.charm.starts_with('.')) {
-            app.charm = joined(dir, &app.charm).display().to_string();
+            let path = joined(dir, &app.charm);
+            app.charm = match path.is_absolute() {
+                true => path.display().to_string(),
+                false => format!("./{}", path.display()),
+            };
         }
         for (key, v) in &mut app.options {
             if let Some(text) = v.as_str()

@@ -299,7 +299,7 @@ impl<'a> Verifier<'a> {
                     at("charm"),
                     format!(
                         "charm path in application {name:?} does not exist: {}",
-                        path.display()
+                        app.charm.strip_prefix("./").unwrap_or(&app.charm)
                     ),
                 );
             }
