@@ -86,7 +86,6 @@ impl ClientBuilder {
         let builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(self.connect_timeout)
-            .read_timeout(self.request_timeout)
             .pool_idle_timeout(Duration::from_secs(30))
             .user_agent(concat!("lxd-client/", env!("CARGO_PKG_VERSION")));
         // reqwest asks for a TLS configuration even where only a socket is used.

@@ -199,7 +199,7 @@ impl Certificates {
     /// Makes a token by which a client can add its own certificate, once.
     ///
     /// # Errors
-    /// If the server is too old (before 4.21) or does not trust us.
+    /// If the server is too old (before 4.23) or does not trust us.
     pub async fn make_token(&self, options: &CertificateOptions) -> Result<TrustToken> {
         self.client
             .require("making a trust token", &["certificate_token"])
@@ -231,6 +231,25 @@ impl Certificates {
                 .unwrap_or_else(|| "0001-01-01T00:00:00Z".into()),
         });
         STANDARD.encode(content.to_string()).parse()
+    }
+
+    /// Reads one, changes it (its name, what it is confined to), writes it; and again if somebody
+    /// else changed it in between.
+    ///
+    /// # Errors
+    /// Not found, refused, or still in somebody's way after ten tries.
+    pub async fn modify(
+        &self,
+        fingerprint: &Fingerprint,
+        change: impl FnMut(&mut Certificate),
+    ) -> Result<crate::Finished> {
+        let put = |c: &Certificate| {
+            json!({
+                "name": c.name, "type": c.kind, "restricted": c.restricted, "projects": c.projects,
+                "certificate": c.certificate,
+            })
+        };
+        self.client.modify(&path(fingerprint), put, change).await
     }
 
     /// Takes a certificate out of the trust store.

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::OnceCell;
@@ -195,6 +194,34 @@ impl Client {
         Ok(())
     }
 
+    /// Reads the server's configuration, changes it, writes it (PUT, which unsets what is left
+    /// out); and again if somebody else changed it in between.
+    ///
+    /// # Errors
+    /// If a key or value is refused, or it is still in somebody's way after ten tries.
+    pub async fn modify_config(
+        &self,
+        mut change: impl FnMut(&mut crate::Config),
+    ) -> Result<crate::Finished> {
+        self.modify(
+            "/1.0",
+            |server: &Server| {
+                let mut config = serde_json::json!(server.config);
+                // Reads as `true` whatever it is; written back so, it stays.
+                if server
+                    .config
+                    .get("core.trust_password")
+                    .is_some_and(|p| p == "true")
+                {
+                    config["core.trust_password"] = true.into();
+                }
+                serde_json::json!({"config": config})
+            },
+            |server: &mut Server| change(&mut server.config),
+        )
+        .await
+    }
+
     /// GET any path, decoded, with its ETag.
     ///
     /// # Errors
@@ -234,7 +261,7 @@ impl Client {
         let attempted = request.describe();
         let mutating = request.is_mutating();
         let limit = request.limit.unwrap_or(self.inner.request_timeout);
-        let streaming = request.is_streaming();
+        let moved = request.moved();
         let (status, headers, body) = {
             let exchange = async {
                 let response = self.dispatch(request).await?;
@@ -246,59 +273,27 @@ impl Client {
                     .map_err(|e| broken(&attempted, &e, mutating))?;
                 Ok::<_, Error>((status, headers, body))
             };
-            if streaming {
-                exchange.await?
-            } else {
-                tokio::time::timeout(limit, exchange).await.map_err(|_| {
-                    Error::new(
-                        ErrorKind::Timeout,
-                        &attempted,
-                        format!("no answer within {limit:?}"),
-                    )
-                    .unclear(mutating)
-                })??
+            // What is streamed may take as long as it keeps moving.
+            let impatience = async {
+                match moved {
+                    Some(moved) => moved.silence(limit).await,
+                    None => tokio::time::sleep(limit).await,
+                }
+            };
+            tokio::select! {
+                answered = exchange => answered?,
+                () = impatience => {
+                    let what = format!("no answer within {limit:?}");
+                    return Err(
+                        Error::new(ErrorKind::Timeout, &attempted, what).unclear(mutating)
+                    );
+                }
             }
         };
         read_answer(&attempted, status, &headers, &body)
     }
 
-    /// GETs raw bytes (a file, an image, a console log) with the headers.
-    pub(crate) async fn raw(&self, request: Request) -> Result<(HeaderMap, Bytes)> {
-        let attempted = request.describe();
-        let response = self.raw_response(request).await?;
-        let headers = response.headers().clone();
-        let body = response
-            .bytes()
-            .await
-            .map_err(|e| broken(&attempted, &e, false))?;
-        Ok((headers, body))
-    }
-
-    /// As [`Client::raw`], the body left to be streamed.
-    pub(crate) async fn raw_response(&self, request: Request) -> Result<reqwest::Response> {
-        let attempted = request.describe();
-        let response = self.dispatch(request).await?;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
-        }
-        let headers = response.headers().clone();
-        let body = response
-            .bytes()
-            .await
-            .map_err(|e| broken(&attempted, &e, false))?;
-        match read_answer(&attempted, status, &headers, &body) {
-            Err(e) => Err(e),
-            Ok(_) => Err(Error::new(
-                ErrorKind::Protocol,
-                attempted,
-                "an answer with an error status and no error",
-            )
-            .with_status(status.as_u16())),
-        }
-    }
-
-    async fn dispatch(&self, request: Request) -> Result<reqwest::Response> {
+    pub(crate) async fn dispatch(&self, request: Request) -> Result<reqwest::Response> {
         let attempted = request.describe();
         let mutating = request.is_mutating();
         let mut url = Url::parse(&format!("{}{}", self.inner.base, request.path))
@@ -340,7 +335,7 @@ impl Client {
                     .or_insert(HeaderValue::from_static("application/octet-stream"));
                 builder.body(bytes)
             }
-            Body::Stream(body) => {
+            Body::Stream(body, _) => {
                 headers
                     .entry(header::CONTENT_TYPE)
                     .or_insert(HeaderValue::from_static("application/octet-stream"));
@@ -384,7 +379,7 @@ impl Client {
 }
 
 /// What a broken exchange means.
-fn broken(attempted: &str, error: &reqwest::Error, mutating: bool) -> Error {
+pub(crate) fn broken(attempted: &str, error: &reqwest::Error, mutating: bool) -> Error {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {

@@ -1,10 +1,29 @@
-//! What watches over a server: cluster members, warnings, metrics.
+//! Clusters and their members.
 
+use base64::Engine as _;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
+use crate::answer::Versioned;
+use crate::operation::{Finished, Started};
 use crate::request::{Request, segment};
-use crate::types::{Extra, nullable};
-use crate::{Client, Result};
+use crate::types::{Config, Extra, config, nullable};
+use crate::{Client, Error, ErrorKind, Etag, Result};
+
+/// GET `/1.0/cluster`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct ClusterInfo {
+    /// This server's name in it.
+    pub server_name: String,
+    /// Whether the server is a member of a cluster.
+    pub enabled: bool,
+    /// The rest, such as what a joining member has to say of its pools.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
 
 /// A member of a cluster.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -22,75 +41,205 @@ pub struct ClusterMember {
     /// Such as `database`.
     #[serde(deserialize_with = "nullable")]
     pub roles: Vec<String>,
+    /// Free text.
+    pub description: String,
+    /// Such as `scheduler.instance`.
+    #[serde(deserialize_with = "config")]
+    pub config: Config,
+    /// The groups it belongs to.
+    #[serde(deserialize_with = "nullable")]
+    pub groups: Vec<String>,
+    /// Where it stands; members of different domains fail independently.
+    pub failure_domain: String,
     /// The rest.
     #[serde(flatten)]
     pub extra: Extra,
 }
 
-/// Something that the server is worried about.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
-#[non_exhaustive]
-pub struct Warning {
-    /// Its id.
-    pub uuid: String,
-    /// `new`, `acknowledged`, `resolved`.
-    pub status: String,
-    /// `low`, `moderate`, `high`.
-    pub severity: String,
-    /// What kind.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// How often it was seen.
-    pub count: u64,
-    /// What happened last.
-    pub last_message: String,
-    /// The rest.
-    #[serde(flatten)]
-    pub extra: Extra,
+impl ClusterMember {
+    fn put(&self) -> Value {
+        json!({
+            "config": self.config, "description": self.description, "groups": self.groups,
+            "failure_domain": self.failure_domain, "roles": self.roles,
+        })
+    }
+}
+
+/// The cluster that a server is a member of.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    client: Client,
 }
 
 impl Client {
+    /// The cluster that the server is a member of.
+    pub fn cluster(&self) -> Cluster {
+        Cluster {
+            client: self.clone(),
+        }
+    }
+
     /// The members of the cluster; none where the server is alone.
     ///
     /// # Errors
     /// If the server cannot be asked.
     pub async fn cluster_members(&self) -> Result<Vec<ClusterMember>> {
-        let cluster = self.get::<serde_json::Value>("/1.0/cluster").await?;
-        if cluster["enabled"] != true {
+        self.cluster().members().await
+    }
+}
+
+impl Cluster {
+    /// Whether there is one, and what this server is called in it.
+    ///
+    /// # Errors
+    /// If the server cannot be asked.
+    pub async fn info(&self) -> Result<Versioned<ClusterInfo>> {
+        self.client.get("/1.0/cluster").await
+    }
+
+    /// Makes this server the first member of a cluster. It must listen on an address
+    /// (`core.https_address` or `cluster.https_address`) that others can reach. There is no way
+    /// back.
+    ///
+    /// # Errors
+    /// Refused if it is a member already or listens nowhere.
+    pub async fn enable(&self, server_name: &str) -> Result<Finished> {
+        let body = json!({"enabled": true, "server_name": server_name});
+        self.client
+            .change(Request::put("/1.0/cluster").json(body))
+            .await?
+            .wait()
+            .await
+    }
+
+    /// The members; none where the server is alone.
+    ///
+    /// # Errors
+    /// If the server cannot be asked.
+    pub async fn members(&self) -> Result<Vec<ClusterMember>> {
+        if !self.info().await?.enabled {
             return Ok(Vec::new());
         }
         let request = Request::get("/1.0/cluster/members").query("recursion", "1");
-        self.collect(request).await
+        self.client.collect(request).await
     }
 
-    /// What the server is worried about.
+    /// One, with its ETag.
     ///
     /// # Errors
-    /// Missing extension before LXD 4.13.
-    pub async fn warnings(&self) -> Result<Vec<Warning>> {
-        self.require("reading warnings", &["warnings"]).await?;
-        let request = Request::get("/1.0/warnings").query("recursion", "1");
-        self.collect(request).await
+    /// Not found; refused (500 in 5.0) if the server is no member of a cluster.
+    pub async fn member(&self, name: &str) -> Result<Versioned<ClusterMember>> {
+        self.client.get(&path(name)).await
     }
 
-    /// Throws a warning away.
+    /// Replaces what can be changed of it, if it still is what `etag` was read with.
+    ///
+    /// # Errors
+    /// Precondition if it was changed since.
+    pub async fn update_member(
+        &self,
+        member: &ClusterMember,
+        etag: Option<&Etag>,
+    ) -> Result<Started> {
+        let at = path(&member.server_name);
+        self.client.put(&at, member.put(), etag).await
+    }
+
+    /// Reads it, changes it, writes it; and again if somebody else changed it in between.
+    ///
+    /// # Errors
+    /// Not found, refused, or still in somebody's way after ten tries.
+    pub async fn modify_member(
+        &self,
+        name: &str,
+        change: impl FnMut(&mut ClusterMember),
+    ) -> Result<Finished> {
+        self.client
+            .modify(&path(name), ClusterMember::put, change)
+            .await
+    }
+
+    /// Renames it.
     ///
     /// # Errors
     /// Not found.
-    pub async fn delete_warning(&self, uuid: &str) -> Result<()> {
-        let path = format!("/1.0/warnings/{}", segment(uuid));
-        self.change(Request::delete(path)).await?.wait().await?;
-        Ok(())
+    pub async fn rename_member(&self, name: &str, to: &str) -> Result<Started> {
+        let request = Request::post(path(name)).json(json!({"server_name": to}));
+        self.client.change(request).await
     }
 
-    /// The instances' metrics, in Prometheus's text format.
+    /// Takes a member out; `force` if it is gone for good.
     ///
     /// # Errors
-    /// Missing extension before LXD 4.16.
-    pub async fn metrics(&self) -> Result<String> {
-        self.require("reading metrics", &["metrics"]).await?;
-        let (_, body) = self.raw(Request::get("/1.0/metrics")).await?;
-        Ok(String::from_utf8_lossy(&body).into_owned())
+    /// Not found; refused while it has instances or images.
+    pub async fn remove_member(&self, name: &str, force: bool) -> Result<Started> {
+        let mut request = Request::delete(path(name));
+        if force {
+            request = request.query("force", "1");
+        }
+        self.client.change(request).await
     }
+
+    /// Moves a member's instances elsewhere or stops them, for maintenance.
+    ///
+    /// # Errors
+    /// Not found; missing extension before LXD 4.17.
+    pub async fn evacuate(&self, name: &str) -> Result<Started> {
+        self.act(name, "evacuate").await
+    }
+
+    /// Brings an evacuated member back, its instances with it.
+    ///
+    /// # Errors
+    /// Not found; missing extension before LXD 4.17.
+    pub async fn restore(&self, name: &str) -> Result<Started> {
+        self.act(name, "restore").await
+    }
+
+    async fn act(&self, name: &str, action: &str) -> Result<Started> {
+        let attempted = format!("{action} of the cluster member {name}");
+        self.client
+            .require(&attempted, &["clustering_evacuation"])
+            .await?;
+        let request = Request::post(format!("{}/state", path(name)));
+        self.client
+            .change(request.json(json!({"action": action})))
+            .await
+    }
+
+    /// Makes a token by which a new server can join under this name: what
+    /// `lxc cluster add NAME` prints, to be given as `cluster_token` in its preseed.
+    ///
+    /// # Errors
+    /// Refused if the server is no member of a cluster; missing extension before LXD 4.14.
+    pub async fn join_token(&self, server_name: &str) -> Result<SecretString> {
+        let attempted = "making a join token";
+        self.client
+            .require(attempted, &["clustering_join_token"])
+            .await?;
+        let request = Request::post("/1.0/cluster/members").json(json!({
+            "server_name": server_name,
+        }));
+        let answer = self.client.send(request).await?;
+        // The operation lives until the token is used: nobody waits for it.
+        let told = &answer.metadata["metadata"];
+        let (Some(secret), Some(fingerprint)) =
+            (told["secret"].as_str(), told["fingerprint"].as_str())
+        else {
+            let what = "the token operation tells no secret";
+            return Err(Error::new(ErrorKind::Protocol, attempted, what).unclear(true));
+        };
+        let token = json!({
+            "server_name": server_name, "fingerprint": fingerprint,
+            "addresses": told["addresses"], "secret": secret,
+            "expires_at": told.get("expiresAt").cloned()
+                .unwrap_or_else(|| "0001-01-01T00:00:00Z".into()),
+        });
+        let engine = base64::engine::general_purpose::STANDARD;
+        Ok(engine.encode(token.to_string()).into())
+    }
+}
+
+fn path(name: &str) -> String {
+    format!("/1.0/cluster/members/{}", segment(name))
 }

@@ -258,6 +258,17 @@ impl Instances {
             .client
             .change(Request::post(format!("{}/exec", path(name))).json(exec.body()))
             .await?;
+        self.session(attempted, started, exec.terminal.is_some())
+            .await
+    }
+
+    /// Connects an operation's sockets.
+    pub(crate) async fn session(
+        &self,
+        attempted: String,
+        started: Started,
+        on_terminal: bool,
+    ) -> Result<ExecSession> {
         let (Some(id), Some(operation)) = (started.id(), started.operation()) else {
             return Err(Error::new(
                 ErrorKind::Protocol,
@@ -283,7 +294,7 @@ impl Instances {
         let (tell, output) = mpsc::channel(64);
         let mut tasks = Vec::new();
         let (feed, fed) = mpsc::channel::<Bytes>(16);
-        match (stdin, exec.terminal.is_some()) {
+        match (stdin, on_terminal) {
             // A terminal has one socket for both ways.
             (Some(socket), true) => {
                 tasks.push(tokio::spawn(terminal(socket, fed, tell)));
@@ -313,7 +324,7 @@ impl Instances {
             control,
             output,
             tasks,
-            terminal: exec.terminal.is_some(),
+            terminal: on_terminal,
         })
     }
 }

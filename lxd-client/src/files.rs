@@ -5,7 +5,7 @@ use http::HeaderMap;
 
 use crate::instances::{Instances, path};
 use crate::request::Request;
-use crate::{Client, Error, ErrorKind, Result};
+use crate::{Client, Download, Error, ErrorKind, Result};
 
 /// The files inside one instance. Paths are absolute.
 #[derive(Debug, Clone)]
@@ -102,15 +102,21 @@ impl Files {
         format!("{}/files", path(&self.instance))
     }
 
+    /// What is at a path, its content still to be fetched.
+    pub(crate) async fn open(&self, at: &str) -> Result<(FileMeta, HeaderMap, Download)> {
+        let request = Request::get(self.url()).query("path", at);
+        let (headers, download) = self.client.download(request).await?;
+        Ok((FileMeta::of(&headers), headers, download))
+    }
+
     /// What is at a path, and whose it is.
     ///
     /// # Errors
     /// Not found, of the instance or of the path.
     pub async fn get(&self, at: &str) -> Result<(FileMeta, FileContent)> {
-        let request = Request::get(self.url()).query("path", at);
         let attempted = format!("reading {at} in {}", self.instance);
-        let (headers, body) = self.client.raw(request).await?;
-        let meta = FileMeta::of(&headers);
+        let (meta, headers, download) = self.open(at).await?;
+        let body = download.bytes().await?;
         let content = match meta.kind.as_str() {
             "directory" => {
                 let answer =
@@ -122,6 +128,30 @@ impl Files {
             _ => FileContent::File(body),
         };
         Ok((meta, content))
+    }
+
+    /// Whose a file is and what it is, without its content.
+    ///
+    /// # Errors
+    /// Not found; missing extension before LXD 5.0.1.
+    pub async fn stat(&self, at: &str) -> Result<FileMeta> {
+        let attempted = format!("looking at {at} in {}", self.instance);
+        self.client
+            .require(&attempted, &["instance_file_head"])
+            .await?;
+        let request = Request::head(self.url()).query("path", at);
+        let (headers, _) = self
+            .client
+            .raw(request)
+            .await
+            .map_err(|e| match e.status() {
+                // The answer to HEAD has no body that could say so.
+                Some(404) => {
+                    Error::new(ErrorKind::NotFound, &attempted, "not found").with_status(404)
+                }
+                _ => e,
+            })?;
+        Ok(FileMeta::of(&headers))
     }
 
     /// A file's bytes. A symbolic link reads as what it points to, where LXD follows it.
@@ -195,8 +225,9 @@ impl Files {
         S: futures_core::Stream<Item = std::result::Result<Bytes, E>> + Send + 'static,
         E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
     {
-        let body = reqwest::Body::wrap_stream(content);
-        let request = self.posting(at, options, "file", "overwrite").stream(body);
+        let request = self
+            .posting(at, options, "file", "overwrite")
+            .stream(content);
         self.client.change(request).await?.wait().await?;
         Ok(())
     }
@@ -205,29 +236,16 @@ impl Files {
     ///
     /// # Errors
     /// Not found; refused if it is a directory.
-    pub async fn read_stream(
-        &self,
-        at: &str,
-    ) -> Result<impl futures_core::Stream<Item = Result<Bytes>> + Send + use<>> {
-        let request = Request::get(self.url()).query("path", at);
-        let attempted = format!("reading {at} in {}", self.instance);
-        let response = self.client.raw_response(request).await?;
-        let meta = FileMeta::of(response.headers());
+    pub async fn read_stream(&self, at: &str) -> Result<Download> {
+        let (meta, _, download) = self.open(at).await?;
         if meta.kind == "directory" {
             return Err(Error::new(
                 ErrorKind::Refused,
-                attempted,
+                format!("reading {at} in {}", self.instance),
                 "it is a directory, not a file",
             ));
         }
-        Ok(futures_util::StreamExt::map(
-            response.bytes_stream(),
-            move |piece| {
-                piece.map_err(|e| {
-                    Error::new(ErrorKind::Connection, attempted.clone(), e.to_string())
-                })
-            },
-        ))
+        Ok(download)
     }
 
     /// Adds to the end of a file, which is made if missing.

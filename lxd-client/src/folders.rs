@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::files::{FileContent, FileOptions, Files};
+use crate::files::{FileOptions, Files};
 use crate::{Error, Result};
 
 /// How deep folders may lie in each other.
@@ -93,21 +93,19 @@ impl Files {
             for name in self.list(listed).await? {
                 let name = inside(&name)?;
                 let (there, here) = (format!("{from}/{name}"), to.join(name));
-                let (meta, content) = self.get(&there).await?;
-                match content {
-                    FileContent::Directory(_) => {
+                let (meta, _, download) = self.open(&there).await?;
+                match meta.kind.as_str() {
+                    "directory" => {
                         tokio::fs::create_dir_all(&here)
                             .await
                             .map_err(|e| local(&here, &e))?;
                         open.push((there, here, depth + 1));
                     }
-                    FileContent::File(bytes) => {
-                        tokio::fs::write(&here, bytes)
-                            .await
-                            .map_err(|e| local(&here, &e))?;
+                    "symlink" => skipped.push(there),
+                    _ => {
+                        download.save(&here).await?;
                         allow(&here, meta.mode).await?;
                     }
-                    FileContent::Symlink(_) => skipped.push(there),
                 }
             }
         }

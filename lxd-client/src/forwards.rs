@@ -50,7 +50,7 @@ impl Networks {
     }
 
     /// Replaces its configuration, description and ports, if it still is what `etag` was read
-    /// with.
+    /// with (which LXD 5.0.2 does not look at).
     ///
     /// # Errors
     /// Precondition if it was changed since.

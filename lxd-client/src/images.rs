@@ -1,14 +1,17 @@
 //! Images and their aliases.
 
+use std::path::Path;
+
 use bytes::Bytes;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use crate::answer::Versioned;
 use crate::listing::{Collection, Listing};
-use crate::operation::Started;
+use crate::operation::{Finished, Started};
 use crate::request::{Request, segment};
-use crate::types::{Config, Image, ImageAlias, ImageRemote};
-use crate::{Client, Result};
+use crate::types::{Config, Image, ImageAlias, ImageRemote, InstanceKind};
+use crate::{Client, Download, Error, ErrorKind, Result};
 
 /// The server's images.
 #[derive(Debug, Clone)]
@@ -37,6 +40,8 @@ pub struct ImageImport {
     pub public: bool,
     /// Whether LXD keeps it up to date from its source (copies only).
     pub auto_update: bool,
+    /// Which of a remote's images of a name is meant (copies only).
+    pub kind: InstanceKind,
 }
 
 impl ImageImport {
@@ -46,6 +51,16 @@ impl ImageImport {
             aliases: vec![name.into()],
             ..Self::default()
         }
+    }
+
+    fn post(&self) -> Value {
+        let aliases: Vec<Value> = self.aliases.iter().map(|n| json!({"name": n})).collect();
+        json!({
+            "aliases": aliases,
+            "auto_update": self.auto_update,
+            "public": self.public,
+            "properties": self.properties,
+        })
     }
 }
 
@@ -87,20 +102,49 @@ impl Images {
         self.client.get(&path(fingerprint)).await
     }
 
-    /// Brings in a unified image tarball (`metadata.yaml` and `rootfs/`), compressed or not.
-    /// The operation's metadata holds the `fingerprint`. LXD sets no aliases on an upload's
-    /// body: they are made once the image is there, and a failure to make one leaves the image.
+    /// Brings in a unified image tarball (`metadata.yaml` and `rootfs/`), compressed or not, and
+    /// tells its fingerprint. LXD sets no aliases on an upload's body: they are made once the
+    /// image is there, and a failure to make one leaves the image.
     ///
     /// # Errors
     /// Conflict if the very same image, or an alias, exists already.
     pub async fn import(&self, tarball: impl Into<Bytes>, import: &ImageImport) -> Result<String> {
+        self.upload(Request::post("/1.0/images").bytes(tarball), import)
+            .await
+    }
+
+    /// As [`Images::import`], from a stream: the image is never in memory at once.
+    ///
+    /// # Errors
+    /// As [`Images::import`]; the stream's own error breaks the request.
+    pub async fn import_stream<S, E>(&self, tarball: S, import: &ImageImport) -> Result<String>
+    where
+        S: futures_core::Stream<Item = std::result::Result<Bytes, E>> + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
+    {
+        self.upload(Request::post("/1.0/images").stream(tarball), import)
+            .await
+    }
+
+    /// As [`Images::import`], from a file of this machine, piece by piece.
+    ///
+    /// # Errors
+    /// As [`Images::import`]; if the file cannot be read.
+    pub async fn import_file(&self, tarball: &Path, import: &ImageImport) -> Result<String> {
+        let file = tokio::fs::File::open(tarball).await.map_err(|e| {
+            Error::invalid(format!("reading {}", tarball.display()), e.to_string()).with_source(e)
+        })?;
+        let stream = tokio_util::io::ReaderStream::with_capacity(file, 64 * 1024);
+        self.import_stream(stream, import).await
+    }
+
+    async fn upload(&self, request: Request, import: &ImageImport) -> Result<String> {
         let properties: String = {
             let mut s = url::form_urlencoded::Serializer::new(String::new());
             s.extend_pairs(&import.properties);
             s.finish()
         };
-        let mut request = Request::post("/1.0/images")
-            .bytes(tarball)
+        let mut request = request
             .header("x-lxd-filename", "image.tar")
             .header("x-lxd-public", if import.public { "true" } else { "false" });
         if !properties.is_empty() {
@@ -128,29 +172,97 @@ impl Images {
         alias: &str,
         import: &ImageImport,
     ) -> Result<Started> {
-        let aliases: Vec<Value> = import.aliases.iter().map(|n| json!({"name": n})).collect();
-        let body = json!({
-            "source": {
-                "type": "image", "mode": "pull", "server": remote.server,
-                "protocol": remote.protocol, "alias": alias, "image_type": "container",
-            },
-            "aliases": aliases,
-            "auto_update": import.auto_update,
-            "public": import.public,
-            "properties": import.properties,
+        let mut body = import.post();
+        body["source"] = json!({
+            "type": "image", "mode": "pull", "server": remote.server,
+            "protocol": remote.protocol, "alias": alias, "image_type": import.kind,
         });
         self.client
             .change(Request::post("/1.0/images").json(body))
             .await
     }
 
-    /// The image's tarball.
+    /// Has this server fetch an image from another LXD server that trusts `from`, private ones
+    /// included: `from` makes a secret that is good for this image, and this server comes for it.
+    /// It must be able to reach `address` (`https://host:8443`), which need not be how `from` is
+    /// reached from here.
+    ///
+    /// # Errors
+    /// Not found at `from`; through the operation, if it cannot be reached.
+    pub async fn copy_between(
+        &self,
+        from: &Client,
+        address: &url::Url,
+        fingerprint: &str,
+        import: &ImageImport,
+    ) -> Result<Started> {
+        let (image, secret) = from.images().secret(fingerprint).await?;
+        let certificate = from.server().await?.environment.certificate.clone();
+        let mut body = import.post();
+        body["source"] = json!({
+            "type": "image", "mode": "pull", "protocol": "lxd",
+            "server": address.as_str().trim_end_matches('/'), "certificate": certificate,
+            "fingerprint": image, "secret": secret.expose_secret(),
+            "project": from.project_name(),
+        });
+        self.client
+            .change(Request::post("/1.0/images").json(body))
+            .await
+    }
+
+    /// A secret by which another server may fetch a private image, and the image's whole
+    /// fingerprint.
     ///
     /// # Errors
     /// Not found.
-    pub async fn export(&self, fingerprint: &str) -> Result<Bytes> {
+    pub async fn secret(&self, fingerprint: &str) -> Result<(String, SecretString)> {
+        let image = self.get(fingerprint).await?.fingerprint.clone();
+        let request = Request::post(format!("{}/secret", path(&image)));
+        let attempted = request.describe();
+        let answer = self.client.send(request).await?;
+        // The operation lives until the secret is used or two hours are over: nobody waits for it.
+        match answer.metadata["metadata"]["secret"].as_str() {
+            Some(secret) => Ok((image, secret.to_owned().into())),
+            None => Err(Error::new(
+                ErrorKind::Protocol,
+                attempted,
+                "the operation tells no secret",
+            )),
+        }
+    }
+
+    /// The image's tarball, piece by piece. (Of an image that was brought in as two files, a
+    /// `multipart/form-data` body with both.)
+    ///
+    /// # Errors
+    /// Not found.
+    pub async fn export(&self, fingerprint: &str) -> Result<Download> {
         let request = Request::get(format!("{}/export", path(fingerprint)));
-        Ok(self.client.raw(request).await?.1)
+        self.client.export(request).await
+    }
+
+    /// Reads it, changes it (its properties, whether it is public, whether it is kept up to date),
+    /// writes it; and again if somebody else changed it in between.
+    ///
+    /// # Errors
+    /// Not found, refused, or still in somebody's way after ten tries.
+    pub async fn modify(
+        &self,
+        fingerprint: &str,
+        change: impl FnMut(&mut Image),
+    ) -> Result<Finished> {
+        self.client
+            .modify(&path(fingerprint), Image::put, change)
+            .await
+    }
+
+    /// Asks its source for a newer one.
+    ///
+    /// # Errors
+    /// Not found; through the operation, if the source cannot be reached.
+    pub async fn refresh(&self, fingerprint: &str) -> Result<Started> {
+        let at = format!("{}/refresh", path(fingerprint));
+        self.client.change(Request::post(at)).await
     }
 
     /// Deletes it, its aliases with it.
@@ -189,6 +301,28 @@ impl Images {
             .await?
             .wait()
             .await?;
+        Ok(())
+    }
+
+    /// Points an alias to another image.
+    ///
+    /// # Errors
+    /// Not found, of the alias or the image; precondition if it was changed meanwhile.
+    pub async fn move_alias(&self, name: &str, fingerprint: &str) -> Result<()> {
+        let old = self.alias(name).await?;
+        let body = json!({"description": old.description, "target": fingerprint});
+        let started = self.client.put(&alias_path(name), body, old.etag()).await?;
+        started.wait().await?;
+        Ok(())
+    }
+
+    /// Renames an alias.
+    ///
+    /// # Errors
+    /// Not found; conflict if the new name is taken.
+    pub async fn rename_alias(&self, name: &str, to: &str) -> Result<()> {
+        let request = Request::post(alias_path(name)).json(json!({"name": to}));
+        self.client.change(request).await?.wait().await?;
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::answer::Versioned;
+use crate::listing::{Collection, Listing};
 use crate::operation::{Finished, Started};
 use crate::request::{Request, segment};
 use crate::types::{Instance, InstanceState, NewInstance, StateAction};
@@ -31,8 +32,15 @@ impl Instances {
     /// # Errors
     /// If the server cannot be asked. An unknown project answers with none at all.
     pub async fn list(&self) -> Result<Vec<Instance>> {
-        self.list_with(Request::get("/1.0/instances").query("recursion", "1"))
-            .await
+        self.list_with(&Listing::new()).await
+    }
+
+    /// Those that `listing` asks for.
+    ///
+    /// # Errors
+    /// If the filter is refused; missing extension, where the server cannot narrow or widen.
+    pub async fn list_with(&self, listing: &Listing) -> Result<Vec<Instance>> {
+        self.client.list(collection(), 1, listing).await
     }
 
     /// All of them with their running states, snapshots and backups, in one call (recursion 2).
@@ -40,22 +48,31 @@ impl Instances {
     /// # Errors
     /// If the server cannot be asked.
     pub async fn list_full(&self) -> Result<Vec<Instance>> {
-        self.list_with(Request::get("/1.0/instances").query("recursion", "2"))
-            .await
+        self.list_full_with(&Listing::new()).await
+    }
+
+    /// As [`Instances::list_full`], those that `listing` asks for.
+    ///
+    /// # Errors
+    /// As [`Instances::list_with`].
+    pub async fn list_full_with(&self, listing: &Listing) -> Result<Vec<Instance>> {
+        self.client.list(collection(), 2, listing).await
+    }
+
+    /// Their names alone.
+    ///
+    /// # Errors
+    /// If the server cannot be asked.
+    pub async fn names(&self) -> Result<Vec<String>> {
+        self.client.names(collection().path).await
     }
 
     /// Those of every project.
     ///
     /// # Errors
-    /// Missing extension before LXD 4.20.
+    /// Missing extension before LXD 4.21.
     pub async fn list_all_projects(&self) -> Result<Vec<Instance>> {
-        self.client
-            .require("listing every project", &["instance_all_projects"])
-            .await?;
-        let request = Request::get("/1.0/instances")
-            .query("recursion", "1")
-            .query("all-projects", "true");
-        self.list_with(request).await
+        self.list_with(&Listing::new().all_projects()).await
     }
 
     /// Those that a filter of LXD's own language lets through, such as `status eq Running`.
@@ -63,19 +80,7 @@ impl Instances {
     /// # Errors
     /// If the filter is refused.
     pub async fn list_filtered(&self, filter: &str) -> Result<Vec<Instance>> {
-        let request = Request::get("/1.0/instances")
-            .query("recursion", "1")
-            .query("filter", filter);
-        self.list_with(request).await
-    }
-
-    async fn list_with(&self, request: Request) -> Result<Vec<Instance>> {
-        Ok(self
-            .client
-            .fetch::<Option<Vec<Instance>>>(request)
-            .await?
-            .into_inner()
-            .unwrap_or_default())
+        self.list_with(&Listing::new().filter(filter)).await
     }
 
     /// One, with its ETag.
@@ -179,29 +184,8 @@ impl Instances {
     ///
     /// # Errors
     /// Not found, refused, or still in somebody's way after ten tries.
-    pub async fn modify(
-        &self,
-        name: &str,
-        mut change: impl FnMut(&mut Instance),
-    ) -> Result<Finished> {
-        let mut last = None;
-        for _ in 0..10 {
-            let mut instance = self.get(name).await?;
-            let etag = instance.etag().cloned();
-            change(&mut instance);
-            match self.update(&instance, etag.as_ref()).await {
-                Ok(started) => match started.wait().await {
-                    Err(e) if is_in_the_way(&e) => last = Some(e),
-                    ended => return ended,
-                },
-                Err(e) if e.is_precondition_failed() => last = Some(e),
-                Err(e) => return Err(e),
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        Err(last.unwrap_or_else(|| {
-            Error::new(ErrorKind::Precondition, path(name), "changed all the time")
-        }))
+    pub async fn modify(&self, name: &str, change: impl FnMut(&mut Instance)) -> Result<Finished> {
+        self.client.modify(&path(name), Instance::put, change).await
     }
 
     /// Sets configuration keys and leaves the others; an empty value unsets a key.
@@ -293,8 +277,10 @@ pub(crate) fn path(name: &str) -> String {
     format!("/1.0/instances/{}", segment(name))
 }
 
-/// Two updates at once: the second's operation fails, whichever way the first one ended.
-fn is_in_the_way(e: &Error) -> bool {
-    e.message().contains("matching non-reusable operation")
-        || e.message().contains("Instance is busy")
+fn collection() -> Collection {
+    Collection {
+        path: "/1.0/instances".into(),
+        filter: Some("api_filtering"),
+        all_projects: Some("instance_all_projects"),
+    }
 }

@@ -35,6 +35,7 @@
 
 mod acls;
 mod answer;
+mod backups;
 mod builder;
 mod certificates;
 mod client;
@@ -52,6 +53,7 @@ mod forwards;
 mod images;
 mod instances;
 mod listing;
+mod metadata;
 mod networks;
 mod operation;
 mod preseed;
@@ -64,16 +66,20 @@ mod storage;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tls;
+mod transfer;
 mod types;
+mod volumes;
+mod warnings;
 mod websocket;
 
 pub use acls::NetworkAcls;
 pub use answer::{Answer, AnswerKind, Etag, Versioned};
+pub use backups::Backup;
 pub use builder::ClientBuilder;
 pub use certificates::{Certificates, TrustToken};
 pub use client::Client;
 pub use cloud_init::{CloudInit, Snap, WriteFile};
-pub use cluster::{ClusterMember, Warning};
+pub use cluster::{Cluster, ClusterInfo, ClusterMember};
 pub use error::{Error, ErrorKind, Result};
 pub use events::{Event, EventFilter, EventStream, Lifecycle, Logging};
 pub use exec::{Exec, ExecChunk, ExecOutput, ExecSession, Signal};
@@ -81,6 +87,7 @@ pub use files::{FileContent, FileMeta, FileOptions, Files};
 pub use images::{ImageImport, Images};
 pub use instances::Instances;
 pub use listing::Listing;
+pub use metadata::{ImageMetadata, ImageTemplate};
 pub use networks::Networks;
 pub use operation::{Finished, Operation, OperationId, Operations, Started};
 pub use preseed::{
@@ -90,7 +97,9 @@ pub use preseed::{
 pub use profiles::Profiles;
 pub use projects::Projects;
 pub use request::Request;
-pub use snapshots::{Backup, Snapshot};
+pub use snapshots::Snapshot;
 pub use storage::StoragePools;
 pub use tls::{Fingerprint, Identity, certificate_base64};
+pub use transfer::Download;
 pub use types::*;
+pub use warnings::{Metric, Warning};

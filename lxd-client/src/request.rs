@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::Value;
 
 use crate::answer::Etag;
+use crate::transfer::Moved;
 
 /// A request to any endpoint. Endpoints that have a call of their own need none of this.
 #[derive(Debug)]
@@ -25,7 +26,8 @@ pub(crate) enum Body {
     Empty,
     Json(Value),
     Bytes(Bytes),
-    Stream(reqwest::Body),
+    /// With when it last moved.
+    Stream(reqwest::Body, Moved),
 }
 
 impl fmt::Debug for Body {
@@ -35,7 +37,7 @@ impl fmt::Debug for Body {
             Self::Empty => "Empty",
             Self::Json(_) => "Json",
             Self::Bytes(_) => "Bytes",
-            Self::Stream(_) => "Stream",
+            Self::Stream(..) => "Stream",
         })
     }
 }
@@ -56,6 +58,11 @@ impl Request {
     /// GET. The path begins with `/1.0`.
     pub fn get(path: impl Into<String>) -> Self {
         Self::new(Method::GET, path)
+    }
+
+    /// HEAD.
+    pub fn head(path: impl Into<String>) -> Self {
+        Self::new(Method::HEAD, path)
     }
 
     /// POST.
@@ -95,12 +102,26 @@ impl Request {
     /// Sets a body of raw bytes (`application/octet-stream`).
     #[must_use]
     pub fn bytes(mut self, body: impl Into<Bytes>) -> Self {
-        self.body = Body::Bytes(body.into());
+        /// What any line carries within a request's time.
+        const SMALL: usize = 1 << 20;
+        let body = body.into();
+        if body.len() > SMALL {
+            return self.stream(crate::transfer::pieces(body));
+        }
+        self.body = Body::Bytes(body);
         self
     }
 
-    pub(crate) fn stream(mut self, body: reqwest::Body) -> Self {
-        self.body = Body::Stream(body);
+    /// Sets a body that is sent piece by piece (`application/octet-stream`). It may take as long
+    /// as it keeps moving: the request timeout then limits silence.
+    #[must_use]
+    pub fn stream<S, E>(mut self, content: S) -> Self
+    where
+        S: futures_core::Stream<Item = std::result::Result<Bytes, E>> + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
+    {
+        let (body, moved) = crate::transfer::watched(content);
+        self.body = Body::Stream(body, moved);
         self
     }
 
@@ -129,8 +150,12 @@ impl Request {
         !matches!(self.method, Method::GET | Method::HEAD)
     }
 
-    pub(crate) fn is_streaming(&self) -> bool {
-        matches!(self.body, Body::Stream(_) | Body::Bytes(_)) && self.limit.is_none()
+    /// When its body last moved, if that is what limits it.
+    pub(crate) fn moved(&self) -> Option<Moved> {
+        match &self.body {
+            Body::Stream(_, moved) => Some(moved.clone()),
+            _ => None,
+        }
     }
 
     /// The method and path, without the query (which may hold a secret).

@@ -1,16 +1,16 @@
-//! Storage pools and their custom volumes.
+//! Storage pools.
 
 use crate::answer::Versioned;
 use crate::listing::{Collection, Listing};
 use crate::operation::{Finished, Started};
 use crate::request::{Request, segment};
-use crate::types::{PoolResources, Resources, StoragePool, StorageVolume};
+use crate::types::{PoolResources, Resources, StoragePool};
 use crate::{Client, Etag, Result};
 
 /// The server's storage pools.
 #[derive(Debug, Clone)]
 pub struct StoragePools {
-    client: Client,
+    pub(crate) client: Client,
 }
 
 impl Client {
@@ -123,50 +123,8 @@ impl StoragePools {
     pub async fn delete(&self, name: &str) -> Result<Started> {
         self.client.change(Request::delete(path(name))).await
     }
-
-    /// Its volumes.
-    ///
-    /// # Errors
-    /// Not found.
-    pub async fn volumes(&self, pool: &str) -> Result<Vec<StorageVolume>> {
-        let request = Request::get(format!("{}/volumes", path(pool))).query("recursion", "1");
-        self.client.collect(request).await
-    }
-
-    /// One custom volume, with its ETag.
-    ///
-    /// # Errors
-    /// Not found.
-    pub async fn volume(&self, pool: &str, name: &str) -> Result<Versioned<StorageVolume>> {
-        self.client
-            .get(&format!("{}/volumes/custom/{}", path(pool), segment(name)))
-            .await
-    }
-
-    /// Makes a custom volume.
-    ///
-    /// # Errors
-    /// Conflict if it exists.
-    pub async fn create_volume(&self, pool: &str, volume: &StorageVolume) -> Result<Started> {
-        let body = serde_json::json!({
-            "name": volume.name, "type": "custom", "content_type": volume.content_type,
-            "config": volume.config, "description": volume.description,
-        });
-        self.client
-            .change(Request::post(format!("{}/volumes/custom", path(pool))).json(body))
-            .await
-    }
-
-    /// Deletes a custom volume.
-    ///
-    /// # Errors
-    /// Not found, or in use.
-    pub async fn delete_volume(&self, pool: &str, name: &str) -> Result<Started> {
-        let path = format!("{}/volumes/custom/{}", path(pool), segment(name));
-        self.client.change(Request::delete(path)).await
-    }
 }
 
-fn path(name: &str) -> String {
+pub(crate) fn path(name: &str) -> String {
     format!("/1.0/storage-pools/{}", segment(name))
 }

@@ -297,7 +297,7 @@ async fn newer_servers_have_no_trust_password() {
         .make_token(&options)
         .await
         .unwrap_err();
-    assert!(error.to_string().contains("4.21"), "{error}");
+    assert!(error.to_string().contains("4.23"), "{error}");
 }
 
 #[tokio::test]

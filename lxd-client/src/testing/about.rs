@@ -50,6 +50,14 @@ const EXTENSIONS: &[&str] = &[
     "projects_images_auto_update",
     "clustering_join_token",
     "network_forward",
+    "container_edit_metadata",
+    "storage_volume_api_filtering",
+    "storage_volumes_all_projects",
+    "custom_volume_backup",
+    "backup_override_name",
+    "container_backup_override_pool",
+    "storage_volume_state",
+    "clustering_evacuation",
     "metrics",
     "image_source_project",
     "instance_all_projects",
@@ -61,6 +69,20 @@ const EXTENSIONS: &[&str] = &[
     "cpu_hotplug",
     "init_preseed",
     "remote_token_expiry",
+];
+
+/// Those of later versions.
+const NEWER: &[((u32, u32), &str)] = &[
+    ((5, 19), "operation_wait"),
+    ((5, 17), "operations_get_query_all_projects"),
+    ((6, 1), "explicit_trust_token"),
+    ((6, 3), "images_all_projects"),
+    ((6, 3), "profiles_all_projects"),
+    ((6, 4), "networks_all_projects"),
+    ((6, 4), "network_acls_all_projects"),
+    ((6, 6), "storage_and_profile_operations"),
+    ((6, 7), "project_delete_operation"),
+    ((6, 8), "storage_and_network_operations"),
 ];
 
 const SERVER_KEYS: [&str; 12] = [
@@ -79,7 +101,7 @@ const SERVER_KEYS: [&str; 12] = [
 ];
 
 /// The version as numbers.
-fn numbers(version: &str) -> (u32, u32) {
+pub(super) fn numbers(version: &str) -> (u32, u32) {
     let mut parts = version.split('.').map(|p| p.parse().unwrap_or(0));
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
 }
@@ -96,8 +118,13 @@ impl World {
     }
 
     fn server_json(&self, trusted: bool, project: &str) -> Value {
+        let newer = NEWER
+            .iter()
+            .filter(|((major, minor), _)| self.is_like(*major, *minor))
+            .map(|(_, name)| name);
         let extensions: Vec<&&str> = EXTENSIONS
             .iter()
+            .chain(newer)
             .filter(|e| !self.without.contains(**e))
             .collect();
         let mut told = json!({
@@ -123,7 +150,7 @@ impl World {
                 "driver_version": "5.0.2 | 7.2", "firewall": "nftables", "kernel": "Linux",
                 "kernel_architecture": "x86_64", "kernel_version": "6.1.0",
                 "os_name": "Ubuntu", "os_version": "22.04", "project": project, "server": "lxd",
-                "server_clustered": false, "server_event_mode": "full-mesh",
+                "server_clustered": !self.state.cluster_name.is_empty(), "server_event_mode": "full-mesh",
                 "server_name": self.machine.name, "server_pid": 1, "server_version": self.version,
                 "storage": "dir", "storage_version": "1",
                 "storage_supported_drivers": [{"Name": "dir", "Version": "1", "Remote": false}],

@@ -42,6 +42,14 @@ impl Reply {
         Self::Sync(json!({}), None)
     }
 
+    /// Bytes of no particular kind.
+    pub(super) fn bytes(content: Vec<u8>) -> Self {
+        Self::Raw(
+            vec![("content-type", "application/octet-stream".into())],
+            content.into(),
+        )
+    }
+
     pub(super) fn error(code: u16, message: impl Into<String>) -> Self {
         Self::Error(code, message.into())
     }
@@ -80,6 +88,19 @@ impl Req {
             None | Some("") => "default".into(),
             Some(p) => p.to_owned(),
         }
+    }
+
+    pub(super) fn all_projects(&self) -> bool {
+        self.query
+            .get("all-projects")
+            .is_some_and(|a| a == "true" || a == "1")
+    }
+
+    /// Whether the body is a document, and no tarball.
+    pub(super) fn is_json(&self) -> bool {
+        self.headers
+            .get("content-type")
+            .is_some_and(|t| t.starts_with("application/json"))
     }
 
     pub(super) fn recursion(&self) -> u8 {
@@ -220,4 +241,37 @@ pub(super) fn lay_over(config: &mut crate::Config, given: crate::Config) {
             config.insert(k, v);
         }
     }
+}
+
+/// LXD's filters as far as anyone here uses them: `FIELD eq|ne VALUE`, joined by `and`.
+pub(super) fn passes(told: &Value, req: &Req) -> Result<bool, Reply> {
+    let Some(filter) = req.query.get("filter") else {
+        return Ok(true);
+    };
+    for clause in filter.split(" and ") {
+        let mut words = clause.split_whitespace();
+        let (Some(field), Some(op)) = (words.next(), words.next()) else {
+            return Err(Reply::error(500, "Invalid filter: clause has no operator"));
+        };
+        let Some(value) = words.next() else {
+            return Err(Reply::error(500, "Invalid filter: clause has no value"));
+        };
+        let mut at = told;
+        let mut rest = field;
+        // `config.user.mark` is the key `user.mark` of `config`.
+        while let Some((head, tail)) = rest.split_once('.') {
+            if at.get(rest).is_some() {
+                break;
+            }
+            at = &at[head];
+            rest = tail;
+        }
+        let same = at[rest]
+            .as_str()
+            .is_some_and(|t| t.eq_ignore_ascii_case(value.trim_matches('"')));
+        if (op == "ne") == same {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

@@ -70,6 +70,54 @@ impl World {
     }
 }
 
+impl World {
+    /// The console's own terminal; what is typed on it is echoed.
+    pub(super) fn console(&mut self, req: &Req, project: &str, name: &str) -> Result<Reply, Reply> {
+        req.raw_json()?;
+        let running = self
+            .record(project, name)
+            .is_some_and(|r| r.status == InstanceStatus::Running);
+        if !running {
+            return Err(Reply::error(400, "Instance is not running"));
+        }
+        let op = Op {
+            class: "websocket".into(),
+            description: "Showing console".into(),
+            project: project.into(),
+            resources: [(
+                "instances".to_owned(),
+                vec![format!("/1.0/instances/{name}")],
+            )]
+            .into(),
+            metadata: json!({
+                "command": ["cat"], "interactive": true,
+                "fds": {"0": random_hex(32), "control": random_hex(32)},
+            }),
+            job: Some(Job::Nothing),
+            due: Duration::MAX,
+            ..Op::default()
+        };
+        Ok(Reply::Async(self.start_op(op)))
+    }
+
+    pub(super) fn console_log(
+        &mut self,
+        req: &Req,
+        project: &str,
+        name: &str,
+    ) -> Result<Reply, Reply> {
+        let Some(record) = self.record(project, name) else {
+            return Err(Reply::not_found("Instance"));
+        };
+        if req.method == "DELETE" {
+            record.console.clear();
+            self.dirty = true;
+            return Ok(Reply::empty());
+        }
+        Ok(Reply::bytes(record.console.clone().into_bytes()))
+    }
+}
+
 impl Core {
     /// A socket of an exec has come; the last one starts the command.
     pub(super) async fn exec_socket(self: Arc<Self>, id: String, fd: String, mut socket: Ws) {

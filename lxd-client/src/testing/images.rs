@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::answers::{Reply, Req, etag, strings, text};
+use super::answers::{Reply, Req, etag, passes, strings, text};
 use super::jobs::{Job, fetched};
-use super::state::{AliasState, ImageState, World};
+use super::state::{AliasState, ImageState, Op, World, random_hex};
 
 impl World {
     pub(super) fn images(&mut self, req: &Req) -> Result<Reply, Reply> {
@@ -29,37 +29,61 @@ impl World {
             ("POST", ["aliases"]) => self.create_alias(req, &project),
             (_, ["aliases", rest @ ..]) => self.alias(req, &project, &rest.join("/")),
             ("GET", []) => {
-                let prints = self.state.projects[&project].images.keys();
-                Ok(Reply::ok(
-                    prints
-                        .map(|f| match req.recursion() {
-                            0 => json!(format!("/1.0/images/{f}")),
-                            _ => self.image_json(&project, f).unwrap_or_default(),
-                        })
-                        .collect::<Vec<_>>(),
-                ))
+                let mut listed = Vec::new();
+                for print in self.state.projects[&project].images.keys() {
+                    let told = self.image_json(&project, print).unwrap_or_default();
+                    if passes(&told, req)? {
+                        listed.push(match req.recursion() {
+                            0 => json!(format!("/1.0/images/{print}")),
+                            _ => told,
+                        });
+                    }
+                }
+                Ok(Reply::ok(listed))
             }
             ("POST", []) => self.post_image(req, &project),
             (_, [print, rest @ ..]) => {
                 let fingerprint = self
                     .find_image(&project, print)
                     .ok_or_else(|| Reply::not_found("Image"))?;
+                let told = self.image_json(&project, &fingerprint).unwrap_or_default();
+                let tag = etag(&json!([
+                    told["public"],
+                    told["auto_update"],
+                    told["properties"]
+                ]));
                 match (req.method.as_str(), rest) {
-                    ("GET", []) => {
-                        let image = self.image_json(&project, &fingerprint).unwrap_or_default();
-                        let tag = etag(&json!([
-                            image["public"],
-                            image["auto_update"],
-                            image["properties"]
-                        ]));
-                        Ok(Reply::Sync(image, Some(tag)))
+                    ("GET", []) => Ok(Reply::Sync(told, Some(tag))),
+                    ("PUT" | "PATCH", []) => {
+                        req.matches(&tag)?;
+                        let body = req.json()?;
+                        let image = self
+                            .state
+                            .projects
+                            .get_mut(&project)
+                            .and_then(|p| p.images.get_mut(&fingerprint));
+                        if let Some(image) = image {
+                            if req.method == "PUT" {
+                                image.properties.clear();
+                            }
+                            image.properties.extend(strings(&body["properties"]));
+                            if let Some(public) = body["public"].as_bool() {
+                                image.public = public;
+                            }
+                            if let Some(update) = body["auto_update"].as_bool() {
+                                image.auto_update = update;
+                            }
+                        }
+                        self.dirty = true;
+                        Ok(Reply::empty())
+                    }
+                    ("POST", ["secret"]) => Ok(self.image_secret(&project, &fingerprint)),
+                    ("POST", ["refresh"]) => {
+                        Ok(Reply::Async(self.done(&project, "Refreshing image", &[])))
                     }
                     ("GET", ["export"]) => {
                         let image = &self.state.projects[&project].images[&fingerprint];
-                        Ok(Reply::Raw(
-                            vec![("content-type", "application/octet-stream".into())],
-                            image.content.clone().into(),
-                        ))
+                        Ok(Reply::bytes(image.content.clone()))
                     }
                     ("DELETE", []) => {
                         let path = format!("/1.0/images/{fingerprint}");
@@ -112,12 +136,8 @@ impl World {
     }
 
     fn post_image(&mut self, req: &Req, project: &str) -> Result<Reply, Reply> {
-        let is_json = req
-            .headers
-            .get("content-type")
-            .is_some_and(|t| t.starts_with("application/json"));
         let created = self.timestamp();
-        if is_json {
+        if req.is_json() {
             let body = req.json()?;
             let source = &body["source"];
             if source["type"] != "image" {
@@ -135,7 +155,11 @@ impl World {
                 text(source, "protocol"),
                 text(source, "alias"),
             );
-            let job = match fetched(&server, &protocol, &alias, created) {
+            let found = match self.by_secret(source) {
+                Some(found) => Ok(found),
+                None => fetched(&server, &protocol, &alias, created),
+            };
+            let job = match found {
                 Ok((fingerprint, mut image)) => {
                     image.public = body["public"].as_bool().unwrap_or(false);
                     image.auto_update = body["auto_update"].as_bool().unwrap_or(false);
@@ -202,6 +226,33 @@ impl World {
         )))
     }
 
+    /// A secret by which another server may fetch an image.
+    fn image_secret(&mut self, project: &str, fingerprint: &str) -> Reply {
+        let secret = random_hex(32);
+        let image = (project.to_owned(), fingerprint.to_owned());
+        self.state.image_secrets.insert(secret.clone(), image);
+        let op = Op {
+            class: "token".into(),
+            description: "Image download token".into(),
+            project: project.into(),
+            metadata: json!({"secret": secret}),
+            may_cancel: true,
+            ..Op::default()
+        };
+        Reply::Async(self.start_op(op))
+    }
+
+    /// The image of this very server that a secret is for: the fake fetches from itself only.
+    fn by_secret(&self, source: &Value) -> Option<(String, ImageState)> {
+        let server = source["server"].as_str()?.trim_start_matches("https://");
+        if source["protocol"] != "lxd" || !self.addresses().iter().any(|a| a == server) {
+            return None;
+        }
+        let (project, fingerprint) = self.state.image_secrets.get(source["secret"].as_str()?)?;
+        let image = self.state.projects.get(project)?.images.get(fingerprint)?;
+        Some((fingerprint.clone(), image.clone()))
+    }
+
     fn alias_json(&self, project: &str, name: &str) -> Option<Value> {
         let alias = self.state.projects.get(project)?.aliases.get(name)?;
         Some(json!({
@@ -251,6 +302,20 @@ impl World {
                 }
                 self.dirty = true;
                 Ok(Reply::empty())
+            }
+            "POST" => {
+                let to = text(&req.json()?, "name");
+                let Some(p) = self.state.projects.get_mut(project) else {
+                    return Err(Reply::not_found("Project"));
+                };
+                if p.aliases.contains_key(&to) {
+                    return Err(Reply::error(409, format!("Alias {to:?} already in use")));
+                }
+                if let Some(alias) = p.aliases.remove(name) {
+                    p.aliases.insert(to.clone(), alias);
+                }
+                self.dirty = true;
+                Ok(Reply::Created(format!("/1.0/images/aliases/{to}")))
             }
             "PUT" | "PATCH" => {
                 req.matches(&tag)?;

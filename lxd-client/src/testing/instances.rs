@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::answers::{Reply, Req, check_instance_keys, config_of, devices_of, etag, text};
+use super::answers::{Reply, Req, check_instance_keys, config_of, devices_of, etag, passes, text};
 use super::jobs::{Job, fresh_root};
 use super::state::{InstanceRecord, World};
 use crate::types::{InstanceKind, InstanceStatus};
@@ -41,7 +41,8 @@ impl World {
         let project = req.project();
         let parts: Vec<&str> = req.path.iter().skip(1).map(String::as_str).collect();
         match (req.method.as_str(), parts.as_slice()) {
-            ("GET", []) => Ok(self.list_instances(req, &project)),
+            ("GET", []) => self.list_instances(req, &project),
+            ("POST", []) if !req.is_json() => self.import_backup(req, &project),
             ("POST", []) => self.post_instance(req, &project),
             (_, [name, rest @ ..]) => {
                 let known = self
@@ -58,21 +59,19 @@ impl World {
                     ("PUT", ["state"]) => self.put_state(req, &project, name),
                     (_, ["files"]) => self.files(req, &project, name),
                     (_, ["snapshots", rest @ ..]) => self.snapshots(req, &project, name, rest),
+                    (_, ["backups", rest @ ..]) => self.backups(req, &project, name, rest),
+                    (_, ["metadata", rest @ ..]) => self.metadata(req, &project, name, rest),
                     ("POST", ["exec"]) => self.exec(req, &project, name),
-                    ("GET", ["console"]) => {
-                        let log = self.record(&project, name).map(|r| r.console.clone());
-                        Ok(Reply::Raw(
-                            vec![("content-type", "application/octet-stream".into())],
-                            log.unwrap_or_default().into(),
-                        ))
-                    }
+                    ("POST", ["console"]) => self.console(req, &project, name),
+                    ("GET" | "DELETE", ["console"]) => self.console_log(req, &project, name),
                     ("GET", ["logs"]) => {
                         Ok(Reply::ok([format!("/1.0/instances/{name}/logs/lxc.log")]))
                     }
-                    ("GET", ["logs", "lxc.log"]) => Ok(Reply::Raw(
-                        vec![("content-type", "application/octet-stream".into())],
-                        "".into(),
-                    )),
+                    ("GET", ["logs", "lxc.log"]) => Ok(Reply::bytes(Vec::new())),
+                    (_, ["logs", log]) => {
+                        let what = format!("log file name {log} not valid");
+                        Err(Reply::error(400, what))
+                    }
                     _ => Err(Reply::not_found("")),
                 }
             }
@@ -80,11 +79,8 @@ impl World {
         }
     }
 
-    fn list_instances(&self, req: &Req, project: &str) -> Reply {
-        let all = req
-            .query
-            .get("all-projects")
-            .is_some_and(|a| a == "true" || a == "1");
+    fn list_instances(&self, req: &Req, project: &str) -> Result<Reply, Reply> {
+        let all = req.all_projects();
         let mut listed = Vec::new();
         for (p, state) in &self.state.projects {
             if !all && p != project {
@@ -92,9 +88,7 @@ impl World {
             }
             for name in state.instances.keys() {
                 let told = self.instance_json(p, name);
-                if let Some(filter) = req.query.get("filter")
-                    && !passes(&told, filter)
-                {
+                if !passes(&told, req)? {
                     continue;
                 }
                 listed.push(match req.recursion() {
@@ -110,7 +104,7 @@ impl World {
                 });
             }
         }
-        Reply::ok(listed)
+        Ok(Reply::ok(listed))
     }
 
     fn instance_json(&self, project: &str, name: &str) -> Value {
@@ -176,6 +170,11 @@ impl World {
                 400,
                 "Invalid instance name: Name can only contain alphanumeric and hyphen characters",
             ));
+        }
+        // Up to 5.21 the operation tells it.
+        if self.is_like(6, 0) && self.record(project, &name).is_some() {
+            let what = format!("Instance {name:?} already exists");
+            return Err(Reply::error(409, what));
         }
         let config = config_of(&body);
         check_instance_keys(&config)?;
@@ -354,6 +353,10 @@ impl World {
             }
             "POST" => {
                 let to = text(&req.json()?, "name");
+                if self.record(project, &to).is_some() {
+                    let what = format!("Name {to:?} already in use");
+                    return Err(Reply::error(409, what));
+                }
                 let job = Job::RenameInstance {
                     name: name.to_owned(),
                     to,
@@ -430,7 +433,24 @@ impl World {
                     return Err(Reply::not_found("Instance snapshot"));
                 };
                 match method {
-                    "GET" => Ok(Reply::ok(tell(snapshot, found))),
+                    "GET" => {
+                        let told = tell(snapshot, found);
+                        let tag = etag(&told);
+                        Ok(Reply::Sync(told, Some(tag)))
+                    }
+                    "POST" => {
+                        let to = text(&req.json()?, "name");
+                        if let Some(record) = self.record(project, name)
+                            && let Some(kept) = record.snapshots.remove(*snapshot)
+                        {
+                            record.snapshots.insert(to, kept);
+                        }
+                        Ok(Reply::Async(self.done(
+                            project,
+                            "Renaming snapshot",
+                            &paths,
+                        )))
+                    }
                     "DELETE" => {
                         let job = Job::DeleteSnapshot {
                             name: name.to_owned(),
@@ -475,29 +495,4 @@ impl World {
             job,
         )))
     }
-}
-
-/// LXD's filters as far as anyone here uses them: `FIELD eq|ne VALUE`, joined by `and`.
-fn passes(told: &Value, filter: &str) -> bool {
-    filter.split(" and ").all(|clause| {
-        let mut words = clause.split_whitespace();
-        let (Some(field), Some(op), Some(value)) = (words.next(), words.next(), words.next())
-        else {
-            return true;
-        };
-        let mut at = told;
-        let mut rest = field;
-        // `config.user.mark` is the key `user.mark` of `config`.
-        while let Some((head, tail)) = rest.split_once('.') {
-            if at.get(rest).is_some() {
-                break;
-            }
-            at = &at[head];
-            rest = tail;
-        }
-        let same = at[rest]
-            .as_str()
-            .is_some_and(|t| t.eq_ignore_ascii_case(value.trim_matches('"')));
-        if op == "ne" { !same } else { same }
-    })
 }

@@ -13,8 +13,11 @@
 //! ```
 
 mod about;
+mod acls;
 mod answers;
+mod backups;
 mod certificate;
+mod cluster;
 mod events;
 mod exec;
 mod files;
@@ -291,8 +294,16 @@ impl Builder {
         self
     }
 
-    /// The version it says it is; it behaves as 5.0.2, but from 6.1 on knows no
-    /// `core.trust_password`. Default `5.0.2`.
+    /// Behaves as this version where later ones differ from 5.0.2, the default: `like("6.9")`
+    /// knows no `core.trust_password` (6.1), answers changes of volumes and profiles (6.6), the
+    /// deletion of projects (6.7), changes of pools and networks (6.8) with operations, tells a
+    /// duplicate instance at once, and refuses tokens in the field `password` (6.9).
+    #[must_use]
+    pub fn like(self, version: impl Into<String>) -> Self {
+        self.version(version)
+    }
+
+    /// The same.
     #[must_use]
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.version = version.into();
@@ -444,6 +455,12 @@ impl Handle {
     /// (`instance:web`).
     pub fn counts(&self) -> BTreeMap<String, u64> {
         self.core.with(|w| w.state.counts.clone())
+    }
+
+    /// Has the server worried about something.
+    pub fn warn(&self, kind: &str, message: &str) {
+        self.core.with(|w| w.warn(kind, message));
+        self.core.saved();
     }
 
     /// Ties it to what runs inside the instances.

@@ -75,6 +75,7 @@ impl World {
                         k if k.is_empty() => "bridge".into(),
                         k => k,
                     },
+                    ..NetworkState::default()
                 };
                 if let Some(p) = self.state.projects.get_mut(&home) {
                     p.networks.insert(name.clone(), network);
@@ -85,6 +86,10 @@ impl World {
                 Ok(Reply::Created(path))
             }
             (method, Some(name), rest) => {
+                if rest == Some("forwards") {
+                    let address = req.path.get(3).map(String::as_str);
+                    return self.forwards(req, &home, name, address);
+                }
                 let told = self
                     .network_json(&home, name)
                     .ok_or_else(|| Reply::not_found("Network"))?;
@@ -114,6 +119,20 @@ impl World {
                         }
                         self.dirty = true;
                         Ok(Reply::empty())
+                    }
+                    ("POST", None) if managed => {
+                        let to = text(&req.json()?, "name");
+                        if self.network_json(&home, &to).is_some() {
+                            let what = format!("Network {to:?} already exists");
+                            return Err(Reply::error(409, what));
+                        }
+                        if let Some(p) = self.state.projects.get_mut(&home)
+                            && let Some(network) = p.networks.remove(name)
+                        {
+                            p.networks.insert(to.clone(), network);
+                        }
+                        self.dirty = true;
+                        Ok(Reply::Created(format!("/1.0/networks/{to}")))
                     }
                     ("DELETE", None) if managed => {
                         if let Some(p) = self.state.projects.get_mut(&home) {

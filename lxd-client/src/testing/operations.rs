@@ -67,6 +67,24 @@ impl World {
         id
     }
 
+    /// An operation whose work is done already.
+    pub(super) fn done(
+        &mut self,
+        project: &str,
+        description: &str,
+        resources: &[(&str, String)],
+    ) -> String {
+        let id = self.start(
+            project,
+            description,
+            resources,
+            Duration::ZERO,
+            Job::Nothing,
+        );
+        self.finish(&id, Ok(None));
+        id
+    }
+
     /// Ends an operation.
     pub(super) fn finish(&mut self, id: &str, outcome: Result<Option<Value>, String>) {
         let Some(op) = self.state.operations.get_mut(id) else {

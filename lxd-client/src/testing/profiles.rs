@@ -122,6 +122,20 @@ impl World {
                         self.lifecycle(&project, "profile-updated", &path, json!({}));
                         Ok(Reply::empty())
                     }
+                    "POST" => {
+                        let to = text(&req.json()?, "name");
+                        if self.state.projects[&home].profiles.contains_key(&to) {
+                            let what = format!("Name {to:?} already in use");
+                            return Err(Reply::error(409, what));
+                        }
+                        if let Some(p) = self.state.projects.get_mut(&home)
+                            && let Some(profile) = p.profiles.remove(name)
+                        {
+                            p.profiles.insert(to.clone(), profile);
+                        }
+                        self.dirty = true;
+                        Ok(Reply::Created(format!("/1.0/profiles/{to}")))
+                    }
                     "DELETE" => {
                         if name == "default" {
                             return Err(Reply::error(

@@ -105,6 +105,17 @@ impl World {
                         self.dirty = true;
                         Ok(Reply::empty())
                     }
+                    "POST" => {
+                        let to = text(&req.json()?, "name");
+                        if self.state.projects.contains_key(&to) {
+                            let what = format!("A project named {to:?} already exists");
+                            return Err(Reply::error(409, what));
+                        }
+                        if let Some(p) = self.state.projects.remove(name) {
+                            self.state.projects.insert(to.clone(), p);
+                        }
+                        Ok(Reply::Async(self.done("default", "Renaming project", &[])))
+                    }
                     "DELETE" => {
                         if name == "default" {
                             return Err(Reply::error(

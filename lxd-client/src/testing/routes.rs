@@ -15,7 +15,34 @@ impl Req {
 
 impl World {
     pub(super) fn handle(&mut self, req: &Req) -> Reply {
-        self.route(req).unwrap_or_else(|refused| refused)
+        match self.route(req).unwrap_or_else(|refused| refused) {
+            Reply::Sync(..) | Reply::Created(_) if self.is_in_the_background(req) => {
+                let what = format!("{} {}", req.method, req.path.join("/"));
+                Reply::Async(self.done(&req.project(), &what, &[]))
+            }
+            reply => reply,
+        }
+    }
+
+    /// Whether the version behaves as this one or a later one.
+    pub(super) fn is_like(&self, major: u32, minor: u32) -> bool {
+        super::about::numbers(&self.version) >= (major, minor)
+    }
+
+    /// What was answered at once by 5.0 and is an operation later (extensions
+    /// `storage_and_profile_operations` of 6.6, `project_delete_operation` of 6.7,
+    /// `storage_and_network_operations` of 6.8).
+    fn is_in_the_background(&self, req: &Req) -> bool {
+        let parts: Vec<&str> = req.path.iter().map(String::as_str).collect();
+        match (req.method.as_str(), parts.as_slice()) {
+            ("GET" | "HEAD", _) => false,
+            (_, ["storage-pools", _, "volumes", ..]) | ("PUT" | "PATCH", ["profiles", _]) => {
+                self.is_like(6, 6)
+            }
+            ("DELETE", ["projects", _]) => self.is_like(6, 7),
+            (_, ["storage-pools" | "networks" | "network-acls", ..]) => self.is_like(6, 8),
+            _ => false,
+        }
     }
 
     fn route(&mut self, req: &Req) -> Result<Reply, Reply> {
@@ -36,6 +63,7 @@ impl World {
                 | "projects"
                 | "profiles"
                 | "networks"
+                | "network-acls"
                 | "storage-pools"
                 | "images"
                 | "instances"
@@ -65,25 +93,21 @@ impl World {
             "projects" => self.projects(req),
             "profiles" => self.profiles(req),
             "networks" => self.networks(req),
+            "network-acls" => self.network_acls(req),
             "storage-pools" => self.pools(req),
             "images" => self.images(req),
             "instances" => self.instances(req),
             "operations" => self.operations(req),
             "resources" => Ok(self.resources()),
-            "cluster" => Ok(Reply::ok(serde_json::json!({
-                "server_name": "", "enabled": false, "member_config": [],
-            }))),
+            "cluster" => self.cluster(req),
             "metrics" => Ok(Reply::Raw(
                 vec![("content-type", "text/plain; version=0.0.4".into())],
                 "# EOF\n".into(),
             )),
-            "warnings" => Ok(Reply::ok(Vec::<Value>::new())),
+            "warnings" => self.warnings(req),
             "events" if !req.upgrade => Ok(Reply::Plain(400, "Bad Request\n")),
             "events" => {
-                let all = req
-                    .query
-                    .get("all-projects")
-                    .is_some_and(|a| a == "true" || a == "1");
+                let all = req.all_projects();
                 Ok(Reply::Events {
                     kinds: req
                         .query

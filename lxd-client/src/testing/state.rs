@@ -43,6 +43,12 @@ pub struct State {
     pub(super) pools: BTreeMap<String, PoolState>,
     pub(super) operations: BTreeMap<String, Op>,
     pub(super) counts: BTreeMap<String, u64>,
+    /// This server's name in its cluster; empty while it is alone.
+    pub(super) cluster_name: String,
+    pub(super) cluster_members: BTreeMap<String, Value>,
+    pub(super) warnings: BTreeMap<String, Value>,
+    /// Images that may be fetched by whoever knows a secret: project and fingerprint by secret.
+    pub(super) image_secrets: BTreeMap<String, (String, String)>,
     /// Numbers addresses of bridges.
     pub(super) serial: u64,
 }
@@ -62,6 +68,7 @@ pub(super) struct ProjectState {
     pub(super) description: String,
     pub(super) profiles: BTreeMap<String, ProfileState>,
     pub(super) networks: BTreeMap<String, NetworkState>,
+    pub(super) acls: BTreeMap<String, Value>,
     pub(super) images: BTreeMap<String, ImageState>,
     pub(super) aliases: BTreeMap<String, AliasState>,
     pub(super) instances: BTreeMap<String, InstanceRecord>,
@@ -81,6 +88,27 @@ pub(super) struct NetworkState {
     pub(super) config: Config,
     pub(super) description: String,
     pub(super) kind: String,
+    /// By the address that they listen on.
+    pub(super) forwards: BTreeMap<String, Value>,
+}
+
+/// A backup: what it is made of, as JSON instead of a tarball.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct BackupState {
+    pub(super) created: String,
+    pub(super) alone: bool,
+    #[serde(with = "base64_bytes")]
+    pub(super) content: Vec<u8>,
+}
+
+impl BackupState {
+    pub(super) fn told(&self, name: &str, alone: &str) -> Value {
+        json!({
+            "name": name, "created_at": self.created, "expires_at": "0001-01-01T00:00:00Z",
+            alone: self.alone, "optimized_storage": false,
+        })
+    }
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -99,6 +127,9 @@ pub(super) struct VolumeState {
     pub(super) config: Config,
     pub(super) description: String,
     pub(super) content_type: String,
+    /// The configuration when each was taken.
+    pub(super) snapshots: BTreeMap<String, Config>,
+    pub(super) backups: BTreeMap<String, BackupState>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -179,6 +210,10 @@ pub(super) struct InstanceRecord {
     pub(super) console: String,
     /// What it was when a snapshot was taken, by name.
     pub(super) snapshots: BTreeMap<String, InstanceRecord>,
+    pub(super) backups: BTreeMap<String, BackupState>,
+    /// `metadata.yaml`, where it was changed.
+    pub(super) metadata: Value,
+    pub(super) templates: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

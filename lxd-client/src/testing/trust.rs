@@ -60,10 +60,20 @@ impl World {
                     .cloned()
                     .ok_or_else(|| Reply::not_found("Certificate"))?;
                 let told = self.certificate_json(&found).unwrap_or_default();
+                let tag = etag(&told);
                 match method {
-                    "GET" => {
-                        let tag = etag(&told);
-                        Ok(Reply::Sync(told, Some(tag)))
+                    "GET" => Ok(Reply::Sync(told, Some(tag))),
+                    "PUT" | "PATCH" => {
+                        req.matches(&tag)?;
+                        let body = req.json()?;
+                        if let Some(cert) = self.state.certificates.get_mut(&found) {
+                            cert.name = text(&body, "name");
+                            cert.restricted = body["restricted"].as_bool().unwrap_or(false);
+                            cert.projects = serde_json::from_value(body["projects"].clone())
+                                .unwrap_or_default();
+                        }
+                        self.dirty = true;
+                        Ok(Reply::empty())
                     }
                     "DELETE" => {
                         self.state.certificates.remove(&found);
@@ -104,7 +114,15 @@ impl World {
         }
         if !trusted {
             let password = text(&body, "password");
-            if let Some((id, op)) = self.token(&password) {
+            if self.is_like(6, 9) && !password.is_empty() {
+                return Err(Reply::error(501, "not implemented"));
+            }
+            // The field of its own that a token has from 5.21.2 (and 6.1) on.
+            let token = match text(&body, "trust_token") {
+                token if self.is_like(5, 22) => token,
+                _ => password.clone(),
+            };
+            if let Some((id, op)) = self.token(&token) {
                 // Good once.
                 self.state.operations.remove(&id);
                 let asked = &op.metadata["request"];

@@ -1,86 +1,312 @@
-//! Custom volumes of the pools.
+//! Custom volumes of the pools, their snapshots and backups.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::answers::{Reply, Req, config_of, etag, text};
-use super::state::{VolumeState, World};
+use super::answers::{Reply, Req, config_of, etag, lay_over, passes, text};
+use super::state::{BackupState, VolumeState, World};
+
+fn told(project: &str, name: &str, v: &VolumeState) -> Value {
+    json!({
+        "config": v.config, "description": v.description, "name": name, "type": "custom",
+        "used_by": [], "location": "none", "content_type": v.content_type, "project": project,
+        "created_at": "0001-01-01T00:00:00Z",
+    })
+}
 
 impl World {
+    fn volume(&mut self, pool: &str, key: &str) -> Result<&mut VolumeState, Reply> {
+        self.state
+            .pools
+            .get_mut(pool)
+            .and_then(|p| p.volumes.get_mut(key))
+            .ok_or_else(|| Reply::not_found("Storage pool volume"))
+    }
+
+    fn add_volume(&mut self, pool: &str, project: &str, name: &str, volume: VolumeState) {
+        if let Some(p) = self.state.pools.get_mut(pool) {
+            p.volumes.insert(format!("{project}/{name}"), volume);
+        }
+        self.count("storage-volume", name);
+    }
+
     pub(super) fn volumes(&mut self, req: &Req, pool: &str, rest: &[&str]) -> Result<Reply, Reply> {
         let project = self.effective(&req.project(), "storage.volumes");
-        let Some(state) = self.state.pools.get_mut(pool) else {
-            return Err(Reply::not_found("Storage pool"));
-        };
-        let tell = |key: &str, v: &VolumeState| {
-            json!({
-                "config": v.config, "description": v.description,
-                "name": key.split_once('/').map_or(key, |(_, n)| n), "type": "custom",
-                "used_by": [], "location": "none", "content_type": v.content_type,
-                "project": project,
-            })
-        };
+        let at = format!("/1.0/storage-pools/{pool}/volumes/custom");
         match (req.method.as_str(), rest) {
             ("GET", [] | ["custom"]) => {
                 let prefix = format!("{project}/");
-                let mine = state.volumes.iter().filter(|(k, _)| k.starts_with(&prefix));
-                Ok(Reply::ok(
-                    mine.map(|(k, v)| match req.recursion() {
-                        0 => json!(format!(
-                            "/1.0/storage-pools/{pool}/volumes/custom/{}",
-                            &k[prefix.len()..]
-                        )),
-                        _ => tell(k, v),
-                    })
-                    .collect::<Vec<_>>(),
-                ))
+                let all = req.all_projects();
+                let mut listed = Vec::new();
+                for (key, volume) in &self.state.pools[pool].volumes {
+                    let Some((owner, name)) = key.split_once('/') else {
+                        continue;
+                    };
+                    if !all && !key.starts_with(&prefix) {
+                        continue;
+                    }
+                    let full = told(owner, name, volume);
+                    if passes(&full, req)? {
+                        listed.push(match req.recursion() {
+                            0 => json!(format!("{at}/{name}")),
+                            _ => full,
+                        });
+                    }
+                }
+                Ok(Reply::ok(listed))
             }
-            ("POST", ["custom"]) => {
+            ("POST", ["custom"]) if !req.is_json() => self.import_volume(req, pool, &project),
+            ("POST", ["custom"]) => self.post_volume(req, pool, &project),
+            (_, ["custom", name]) => self.one_volume(req, pool, &project, name),
+            (_, ["custom", name, "snapshots", rest @ ..]) => {
+                self.volume_snapshots(req, pool, &project, name, rest)
+            }
+            (_, ["custom", name, "backups", rest @ ..]) => {
+                self.volume_backups(req, pool, &project, name, rest)
+            }
+            ("GET", ["custom", name, "state"]) => {
+                self.volume(pool, &format!("{project}/{name}"))?;
+                // The driver `dir` cannot tell.
+                Err(Reply::error(500, "Not supported"))
+            }
+            _ => Err(Reply::error(400, "Invalid storage volume type name")),
+        }
+    }
+
+    fn post_volume(&mut self, req: &Req, pool: &str, project: &str) -> Result<Reply, Reply> {
+        let body = req.json()?;
+        let name = text(&body, "name");
+        if name.contains('/') {
+            return Err(Reply::error(
+                400,
+                "Storage volume names may not contain slashes",
+            ));
+        }
+        if self.volume(pool, &format!("{project}/{name}")).is_ok() {
+            return Err(Reply::error(409, "Volume by that name already exists"));
+        }
+        let source = &body["source"];
+        if source["type"] == "copy" {
+            let (from_pool, from) = (text(source, "pool"), text(source, "name"));
+            let copied = self.volume(&from_pool, &format!("{project}/{from}"));
+            let mut volume = copied
+                .map_err(|_| Reply::error(500, "Storage pool volume not found"))?
+                .clone();
+            volume.backups.clear();
+            self.add_volume(pool, project, &name, volume);
+            let op = self.done(project, "Copying storage volume", &[]);
+            return Ok(Reply::Async(op));
+        }
+        let volume = VolumeState {
+            config: config_of(&body),
+            description: text(&body, "description"),
+            content_type: match text(&body, "content_type") {
+                c if c.is_empty() => "filesystem".into(),
+                c => c,
+            },
+            ..VolumeState::default()
+        };
+        self.add_volume(pool, project, &name, volume);
+        // Unlike everything else that is made: 200, `{}`, and no Location.
+        Ok(Reply::empty())
+    }
+
+    fn import_volume(&mut self, req: &Req, pool: &str, project: &str) -> Result<Reply, Reply> {
+        let name = req.headers.get("x-lxd-name").cloned().unwrap_or_default();
+        let what = "Restoring custom volume backup";
+        let paths = [("storage_volumes", format!("/1.0/storage_volumes/{name}"))];
+        let Ok(volume) = serde_json::from_slice::<VolumeState>(&req.body) else {
+            return Err(Reply::error(400, "Not a backup"));
+        };
+        if self.volume(pool, &format!("{project}/{name}")).is_ok() {
+            let op = self.start(
+                project,
+                what,
+                &paths,
+                std::time::Duration::ZERO,
+                super::jobs::Job::Nothing,
+            );
+            self.finish(&op, Err("Custom volume already exists".into()));
+            return Ok(Reply::Async(op));
+        }
+        self.add_volume(pool, project, &name, volume);
+        Ok(Reply::Async(self.done(project, what, &paths)))
+    }
+
+    fn one_volume(
+        &mut self,
+        req: &Req,
+        pool: &str,
+        project: &str,
+        name: &str,
+    ) -> Result<Reply, Reply> {
+        let key = format!("{project}/{name}");
+        let volume = self.volume(pool, &key)?;
+        let tag = etag(&json!([volume.config, volume.description]));
+        match req.method.as_str() {
+            "GET" => return Ok(Reply::Sync(told(project, name, volume), Some(tag))),
+            "PUT" | "PATCH" => {
+                req.matches(&tag)?;
                 let body = req.json()?;
-                let name = text(&body, "name");
-                let key = format!("{project}/{name}");
-                if state.volumes.contains_key(&key) {
+                if let Some(snapshot) = body["restore"].as_str() {
+                    let Some(old) = volume.snapshots.get(snapshot).cloned() else {
+                        return Err(Reply::error(500, "Snapshot not found"));
+                    };
+                    volume.config = old;
+                } else if req.method == "PUT" {
+                    volume.config = config_of(&body);
+                    volume.description = text(&body, "description");
+                } else {
+                    lay_over(&mut volume.config, config_of(&body));
+                }
+            }
+            "POST" => {
+                let to = text(&req.json()?, "name");
+                let volume = volume.clone();
+                if self.volume(pool, &format!("{project}/{to}")).is_ok() {
                     return Err(Reply::error(409, "Volume by that name already exists"));
                 }
-                let volume = VolumeState {
-                    config: config_of(&body),
-                    description: text(&body, "description"),
-                    content_type: match text(&body, "content_type") {
-                        c if c.is_empty() => "filesystem".into(),
-                        c => c,
-                    },
-                };
-                state.volumes.insert(key, volume);
-                self.count("storage-volume", &name);
-                Ok(Reply::Created(format!(
-                    "/1.0/storage-pools/{pool}/volumes/custom/{name}"
-                )))
+                if let Some(p) = self.state.pools.get_mut(pool) {
+                    p.volumes.remove(&key);
+                    p.volumes.insert(format!("{project}/{to}"), volume);
+                }
+                self.dirty = true;
+                let path = format!("/1.0/storage-pools/{pool}/volumes/custom/{to}");
+                return Ok(Reply::Created(path));
             }
-            (method, ["custom", name]) => {
-                let key = format!("{project}/{name}");
-                let Some(volume) = state.volumes.get_mut(&key) else {
-                    return Err(Reply::not_found("Storage volume"));
-                };
-                let told = tell(&key, volume);
-                let tag = etag(&json!([told["config"], told["description"]]));
-                match method {
-                    "GET" => Ok(Reply::Sync(told, Some(tag))),
-                    "PUT" => {
-                        req.matches(&tag)?;
-                        let body = req.json()?;
-                        volume.config = config_of(&body);
-                        volume.description = text(&body, "description");
-                        self.dirty = true;
-                        Ok(Reply::empty())
-                    }
-                    "DELETE" => {
-                        state.volumes.remove(&key);
-                        self.dirty = true;
-                        Ok(Reply::empty())
-                    }
-                    _ => Err(Reply::not_found("")),
+            "DELETE" => {
+                if let Some(p) = self.state.pools.get_mut(pool) {
+                    p.volumes.remove(&key);
                 }
             }
-            _ => Err(Reply::not_found("")),
+            _ => return Err(Reply::not_found("")),
         }
+        self.dirty = true;
+        Ok(Reply::empty())
+    }
+
+    fn volume_snapshots(
+        &mut self,
+        req: &Req,
+        pool: &str,
+        project: &str,
+        name: &str,
+        rest: &[&str],
+    ) -> Result<Reply, Reply> {
+        let volume = self.volume(pool, &format!("{project}/{name}"))?;
+        let snapshots = &mut volume.snapshots;
+        let tell = |shown: &str, config: &crate::Config| {
+            json!({
+                "name": shown, "description": "", "config": config, "expires_at": null,
+                "content_type": "", "created_at": "0001-01-01T00:00:00Z",
+            })
+        };
+        let what = match (req.method.as_str(), rest) {
+            ("GET", []) => {
+                return Ok(Reply::ok(
+                    snapshots
+                        .iter()
+                        .map(|(n, config)| match req.recursion() {
+                            0 => json!(format!(
+                                "/1.0/storage-pools/{pool}/volumes/custom/{name}/snapshots/{n}"
+                            )),
+                            // With the volume's name before its own, unlike a single one.
+                            _ => tell(&format!("{name}/{n}"), config),
+                        })
+                        .collect::<Vec<_>>(),
+                ));
+            }
+            ("POST", []) => {
+                let new = text(&req.json()?, "name");
+                if snapshots.contains_key(&new) {
+                    return Err(Reply::error(
+                        409,
+                        format!("Snapshot {new:?} already in use"),
+                    ));
+                }
+                snapshots.insert(new, volume.config.clone());
+                "Creating storage volume snapshot"
+            }
+            (method, [snapshot]) => {
+                let Some(config) = snapshots.get(*snapshot).cloned() else {
+                    return Err(Reply::not_found("Storage pool volume"));
+                };
+                match method {
+                    "GET" => {
+                        let tag = etag(&json!(config));
+                        return Ok(Reply::Sync(tell(snapshot, &config), Some(tag)));
+                    }
+                    "POST" => {
+                        let to = text(&req.json()?, "name");
+                        snapshots.remove(*snapshot);
+                        snapshots.insert(to, config);
+                        "Renaming storage volume snapshot"
+                    }
+                    "DELETE" => {
+                        snapshots.remove(*snapshot);
+                        "Deleting storage volume snapshot"
+                    }
+                    _ => return Err(Reply::not_found("")),
+                }
+            }
+            _ => return Err(Reply::not_found("")),
+        };
+        let paths = [("storage_volumes", format!("/1.0/storage_volumes/{name}"))];
+        Ok(Reply::Async(self.done(project, what, &paths)))
+    }
+
+    fn volume_backups(
+        &mut self,
+        req: &Req,
+        pool: &str,
+        project: &str,
+        name: &str,
+        rest: &[&str],
+    ) -> Result<Reply, Reply> {
+        let created = self.timestamp();
+        let volume = self.volume(pool, &format!("{project}/{name}"))?;
+        let missing = || Reply::not_found("Storage volume backup");
+        let what = match (req.method.as_str(), rest) {
+            ("GET", []) => {
+                return Ok(Reply::ok(
+                    volume
+                        .backups
+                        .iter()
+                        .map(|(n, b)| match req.recursion() {
+                            0 => json!(format!(
+                                "/1.0/storage-pools/{pool}/volumes/custom/{name}/backups/{n}"
+                            )),
+                            _ => b.told(n, "volume_only"),
+                        })
+                        .collect::<Vec<_>>(),
+                ));
+            }
+            ("POST", []) => {
+                let body = req.json()?;
+                let mut kept = volume.clone();
+                kept.backups.clear();
+                let backup = BackupState {
+                    created,
+                    alone: body["volume_only"].as_bool().unwrap_or(false),
+                    content: serde_json::to_vec(&kept).unwrap_or_default(),
+                };
+                volume.backups.insert(text(&body, "name"), backup);
+                "Creating custom volume backup"
+            }
+            ("GET", [backup]) => {
+                let found = volume.backups.get(*backup).ok_or_else(missing)?;
+                return Ok(Reply::ok(found.told(backup, "volume_only")));
+            }
+            ("GET", [backup, "export"]) => {
+                let found = volume.backups.get(*backup).ok_or_else(missing)?;
+                return Ok(Reply::bytes(found.content.clone()));
+            }
+            ("DELETE", [backup]) => {
+                volume.backups.remove(*backup).ok_or_else(missing)?;
+                "Deleting custom volume backup"
+            }
+            _ => return Err(Reply::not_found("")),
+        };
+        let paths = [("storage_volumes", format!("/1.0/storage_volumes/{name}"))];
+        Ok(Reply::Async(self.done(project, what, &paths)))
     }
 }

@@ -35,6 +35,20 @@ pub struct Image {
     pub extra: Extra,
 }
 
+impl Image {
+    pub(crate) fn put(&self) -> serde_json::Value {
+        let mut body = serde_json::json!({
+            "auto_update": self.auto_update, "properties": self.properties, "public": self.public,
+        });
+        for kept in ["expires_at", "profiles"] {
+            if let Some(value) = self.extra.get(kept) {
+                body[kept] = value.clone();
+            }
+        }
+        body
+    }
+}
+
 /// An alias as an image lists it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -106,3 +106,54 @@ impl StorageVolume {
         }
     }
 }
+
+impl StorageVolume {
+    pub(crate) fn put(&self) -> serde_json::Value {
+        serde_json::json!({"config": self.config, "description": self.description})
+    }
+}
+
+/// A snapshot of a storage volume.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct VolumeSnapshot {
+    /// Its name, without the volume's.
+    pub name: String,
+    /// Free text.
+    pub description: String,
+    /// The volume's configuration then.
+    #[serde(deserialize_with = "config")]
+    pub config: Config,
+    /// The rest.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// A backup of a storage volume, kept by the server as a tarball.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct VolumeBackup {
+    /// Its name.
+    pub name: String,
+    /// When it was taken.
+    pub created_at: String,
+    /// When the server throws it away.
+    pub expires_at: String,
+    /// Whether the snapshots are left out.
+    pub volume_only: bool,
+    /// The rest.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// How much of a storage volume is used, in bytes.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct VolumeState {
+    /// Bytes, where the driver can tell.
+    #[serde(deserialize_with = "nullable")]
+    pub usage: Option<Amount>,
+}

@@ -7,10 +7,17 @@
 // A test's way to fail.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod commands;
+mod files;
+mod images;
 mod instances;
+mod kept;
 mod killed;
+mod networks;
 mod objects;
 mod operations;
 mod race;
 mod stage;
 mod trust;
+mod volumes;
+mod watched;

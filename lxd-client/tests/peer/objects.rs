@@ -1,6 +1,6 @@
 //! Server, projects, profiles, networks, pools, preseed: what exists, what does not, what changed.
 
-use lxd_client::{ErrorKind, Network, Preseed, Profile, Project, StoragePool, StorageVolume};
+use lxd_client::{ErrorKind, Network, Preseed, Profile, Project, StoragePool};
 
 use crate::stage::{POOL, Stage, bodies};
 
@@ -12,7 +12,6 @@ bodies!(
     preseeds_twice,
     preseeds_over_what_stands,
     takes_a_failed_preseed_back,
-    keeps_volumes,
     refuses_bad_values,
 );
 
@@ -411,52 +410,6 @@ async fn takes_a_failed_preseed_back(stage: Stage) {
         server.config
     );
     assert!(!server.config.contains_key("core.https_address"));
-}
-
-async fn keeps_volumes(stage: Stage) {
-    let pools = stage.lxd.storage_pools();
-    let volume = StorageVolume::custom(stage.name("v"));
-    let _ = pools.delete_volume(POOL, &volume.name).await;
-    pools
-        .create_volume(POOL, &volume)
-        .await
-        .unwrap()
-        .wait()
-        .await
-        .unwrap();
-    assert!(
-        pools
-            .create_volume(POOL, &volume)
-            .await
-            .unwrap_err()
-            .is_conflict()
-    );
-    assert!(
-        pools
-            .volumes(POOL)
-            .await
-            .unwrap()
-            .iter()
-            .any(|v| v.name == volume.name)
-    );
-    assert_eq!(
-        pools.volume(POOL, &volume.name).await.unwrap().content_type,
-        "filesystem"
-    );
-    pools
-        .delete_volume(POOL, &volume.name)
-        .await
-        .unwrap()
-        .wait()
-        .await
-        .unwrap();
-    assert!(
-        pools
-            .volume(POOL, &volume.name)
-            .await
-            .unwrap_err()
-            .is_not_found()
-    );
 }
 
 async fn refuses_bad_values(stage: Stage) {
