@@ -77,6 +77,8 @@ fn blocked_by<'a>(report: &'a Report, failed: &'a StepId) -> Vec<&'a str> {
             })
             .collect();
         if more.is_empty() {
+            // As the mission goes, however they were found.
+            blocked.sort_by_key(|id| report.steps.iter().position(|step| step.id.as_str() == *id));
             return blocked;
         }
         for step in more {

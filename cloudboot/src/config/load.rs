@@ -191,8 +191,8 @@ fn read_source(
                 "",
                 Some(Place {
                     file,
-                    line: 1,
-                    column: 1,
+                    line: 0,
+                    column: 0,
                 }),
                 error.to_string(),
                 "a configuration, a readable YAML file",

@@ -317,7 +317,9 @@ impl Built {
     /// The step of that name.
     pub(super) fn find(&self, id: &StepId) -> Result<usize, Error> {
         self.names.get(id).copied().ok_or_else(|| {
-            let known: Vec<_> = self.names.keys().map(ToString::to_string).collect();
+            let mut known: Vec<_> = self.names.iter().collect();
+            known.sort_by_key(|(_, index)| **index);
+            let known: Vec<_> = known.into_iter().map(|(id, _)| id.to_string()).collect();
             let nearest = nearest(id.as_str(), &known);
             Error::terminal(
                 format!("find the step `{id}`"),

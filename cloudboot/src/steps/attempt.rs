@@ -8,7 +8,7 @@ pub trait Attempt<T> {
     ///
     /// # Errors
     /// The system's error, classified: unclear where the request may have been acted upon, transient where
-    /// trying again may help, terminal otherwise.
+    /// trying again may help, an operator's where only new credentials do, terminal otherwise.
     fn attempt(self, attempted: &str) -> Result<T, Error>;
 }
 
@@ -17,7 +17,8 @@ trait Failure: std::error::Error + Send + Sync + 'static {
     fn unclear(&self) -> bool;
     fn retryable(&self) -> bool;
     fn after(&self) -> Option<std::time::Duration>;
-    fn next(&self) -> Option<String> {
+    /// What only an operator can mend, as the step that does so.
+    fn for_operator(&self) -> Option<&'static str> {
         None
     }
 }
@@ -25,7 +26,10 @@ trait Failure: std::error::Error + Send + Sync + 'static {
 impl<T, E: Failure> Attempt<T> for Result<T, E> {
     fn attempt(self, attempted: &str) -> Result<T, Error> {
         self.map_err(|error| {
-            let class = if error.unclear() {
+            let for_operator = error.for_operator();
+            let class = if for_operator.is_some() {
+                Class::NeedsOperator
+            } else if error.unclear() {
                 Class::Unclear
             } else if error.retryable() {
                 Class::Transient
@@ -34,7 +38,7 @@ impl<T, E: Failure> Attempt<T> for Result<T, E> {
             };
             let mut told =
                 Error::new(class, attempted, error.to_string()).retry_after(error.after());
-            if let Some(next) = error.next() {
+            if let Some(next) = for_operator {
                 told = told.next(next);
             }
             told.because(error)
@@ -63,7 +67,23 @@ failures!(
     maas_client::Error: Self::retry_after,
     lxd_client::Error: Self::retry_after,
     juju_client::Error: Self::retry_after,
-    ipmi_lan::Error: |_| None,
     crate::host::Error: Self::retry_after,
     crate::rest::Error: Self::retry_after
 );
+
+impl Failure for ipmi_lan::Error {
+    fn unclear(&self) -> bool {
+        self.is_unclear()
+    }
+    fn retryable(&self) -> bool {
+        self.is_retryable()
+    }
+    fn after(&self) -> Option<std::time::Duration> {
+        None
+    }
+    fn for_operator(&self) -> Option<&'static str> {
+        self.is_credentials().then_some(
+            "put the BMC's own user, password, key and privilege under `ipmi`, or under its entry of `machines`, then run again",
+        )
+    }
+}

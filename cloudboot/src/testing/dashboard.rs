@@ -1,23 +1,23 @@
 //! The dashboard's front door: Apache's redirects and Horizon's login form, nothing behind it.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
-use super::ca::{Leaf, RootCa};
+use super::ca::Leaf;
 use super::hooks::Hooks;
-use super::serve::{Ask, Reply, Server, local_url};
+use super::serve::{Ask, Reply};
+
+super::fake::alike!("dashboard");
 
 /// Starts a [`Fake`].
 #[must_use]
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Builder {
     hooks: Hooks,
     port: u16,
@@ -25,24 +25,6 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Time, tap and listener.
-    pub fn hooks(mut self, hooks: Hooks) -> Self {
-        self.hooks = hooks;
-        self
-    }
-
-    /// The port on 127.0.0.1 (0: a free one).
-    pub fn port(mut self, port: u16) -> Self {
-        self.port = port;
-        self
-    }
-
-    /// Starts with a state that [`Fake::snapshot`] gave.
-    pub fn restore(mut self, saved: Value) -> Self {
-        self.saved = Some(saved);
-        self
-    }
-
     /// Starts it: on plain http, unless restored.
     ///
     /// # Errors
@@ -53,29 +35,17 @@ impl Builder {
             .map(serde_json::from_value)
             .transpose()?
             .unwrap_or_default();
-        let server = Server::start(self.port, self.hooks.clone(), Arc::new(answer)).await?;
-        server.set_tls(state.leaf.as_ref())?;
-        Ok(Fake {
+        let core = Core {
             state: Mutex::new(state),
             hooks: self.hooks,
-            server,
-        })
+        };
+        Fake::serve(self.port, core, |_, ask| answer(ask)).await
     }
 }
 
-/// A running fake. It stops when dropped.
-pub struct Fake {
+struct Core {
     state: Mutex<State>,
     hooks: Hooks,
-    server: Server,
-}
-
-impl fmt::Debug for Fake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("dashboard::Fake")
-            .field("url", &self.url().as_str())
-            .finish_non_exhaustive()
-    }
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -89,42 +59,9 @@ impl Fake {
         Builder::default()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Where it listens.
-    pub fn addr(&self) -> SocketAddr {
-        self.server.addr()
-    }
-
     /// Its URL on loopback.
     pub fn url(&self) -> Url {
-        local_url(
-            if self.server.is_tls() {
-                "https"
-            } else {
-                "http"
-            },
-            self.addr(),
-        )
-    }
-
-    /// Serves https with a certificate of `ca` for these addresses from the next connection on.
-    ///
-    /// # Errors
-    /// When the certificate cannot be made or used.
-    pub fn serve_tls(&self, ca: &RootCa, addresses: &[IpAddr]) -> io::Result<()> {
-        let leaf = ca.issue(addresses)?;
-        self.server.set_tls(Some(&leaf))?;
-        self.lock().leaf = Some(leaf);
-        (self.hooks.changed)();
-        Ok(())
-    }
-
-    /// Whether it serves https.
-    pub fn is_tls(&self) -> bool {
-        self.server.is_tls()
+        self.server.url()
     }
 
     /// Nothing is made here.
@@ -132,29 +69,8 @@ impl Fake {
         BTreeMap::new()
     }
 
-    /// The whole state.
-    pub fn snapshot(&self) -> Value {
-        serde_json::to_value(&*self.lock()).unwrap_or_default()
-    }
-
-    /// Puts a state that [`Fake::snapshot`] gave in the place of the present one.
-    ///
-    /// # Errors
-    /// When it is not such a state.
-    pub fn restore(&self, saved: Value) -> io::Result<()> {
-        let state: State = serde_json::from_value(saved)?;
-        self.server.set_tls(state.leaf.as_ref())?;
-        *self.lock() = state;
-        Ok(())
-    }
-
     /// Nothing here takes time.
     pub fn advance(&self, _now: Duration) {}
-
-    /// Stops and waits until the port is free.
-    pub async fn stop(self) {
-        self.server.stop().await;
-    }
 }
 
 /// What the charm's Apache answers: `/` goes to `/horizon`, that to Horizon's login page.

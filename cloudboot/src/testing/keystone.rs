@@ -3,25 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::ca::{Leaf, RootCa};
+use super::ca::Leaf;
 use super::hooks::Hooks;
-use super::serve::{Ask, Reply, Server, local_url};
+use super::serve::{Ask, Reply};
 use crate::openstack::{Catalog, Endpoint, Interface, ServiceEntry};
 
 /// Says whether a token is one that Keystone issued: how the other fakes ask.
 pub type TokenCheck = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
+super::fake::alike!("keystone");
+
 /// Starts a [`Fake`].
 #[must_use]
-#[derive(Debug)]
 pub struct Builder {
     hooks: Hooks,
     port: u16,
@@ -30,18 +30,6 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Time, tap and listener.
-    pub fn hooks(mut self, hooks: Hooks) -> Self {
-        self.hooks = hooks;
-        self
-    }
-
-    /// The port on 127.0.0.1 (0: a free one).
-    pub fn port(mut self, port: u16) -> Self {
-        self.port = port;
-        self
-    }
-
     /// The administrator: `admin` in `admin_domain` by default, as the charm makes it, with a random password.
     pub fn admin(mut self, user: &str, domain: &str, password: &str) -> Self {
         self.state.user = user.to_owned();
@@ -57,12 +45,6 @@ impl Builder {
         self
     }
 
-    /// Starts with a state that [`Fake::snapshot`] gave.
-    pub fn restore(mut self, saved: Value) -> Self {
-        self.saved = Some(saved);
-        self
-    }
-
     /// Starts it: on plain http, with an empty catalog, unless restored.
     ///
     /// # Errors
@@ -72,34 +54,11 @@ impl Builder {
             Some(saved) => serde_json::from_value(saved)?,
             None => self.state,
         };
-        let leaf = state.leaf.clone();
-        let core = Arc::new(Core {
+        let core = Core {
             state: Mutex::new(state),
-            hooks: self.hooks.clone(),
-        });
-        let answer = Arc::clone(&core);
-        let server = Server::start(
-            self.port,
-            self.hooks,
-            Arc::new(move |ask| answer.answer(ask)),
-        )
-        .await?;
-        server.set_tls(leaf.as_ref())?;
-        Ok(Fake { core, server })
-    }
-}
-
-/// A running fake. It stops when dropped.
-pub struct Fake {
-    core: Arc<Core>,
-    server: Server,
-}
-
-impl fmt::Debug for Fake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("keystone::Fake")
-            .field("url", &self.url().as_str())
-            .finish_non_exhaustive()
+            hooks: self.hooks,
+        };
+        Fake::serve(self.port, core, Core::answer).await
     }
 }
 
@@ -161,21 +120,9 @@ impl Fake {
         }
     }
 
-    /// Where it listens.
-    pub fn addr(&self) -> SocketAddr {
-        self.server.addr()
-    }
-
     /// Its URL on loopback, with its `/v3`.
     pub fn url(&self) -> Url {
-        let mut url = local_url(
-            if self.server.is_tls() {
-                "https"
-            } else {
-                "http"
-            },
-            self.addr(),
-        );
+        let mut url = self.server.url();
         url.set_path("/v3");
         url
     }
@@ -217,22 +164,6 @@ impl Fake {
         });
     }
 
-    /// Serves https with a certificate of `ca` for these addresses from the next connection on.
-    ///
-    /// # Errors
-    /// When the certificate cannot be made or used.
-    pub fn serve_tls(&self, ca: &RootCa, addresses: &[IpAddr]) -> io::Result<()> {
-        let leaf = ca.issue(addresses)?;
-        self.server.set_tls(Some(&leaf))?;
-        self.core.change(|s| s.leaf = Some(leaf));
-        Ok(())
-    }
-
-    /// Whether it serves https.
-    pub fn is_tls(&self) -> bool {
-        self.server.is_tls()
-    }
-
     /// Ends all tokens, as time or a lost key repository does.
     pub fn expire_tokens(&self) {
         self.core.change(|s| s.tokens.clear());
@@ -249,29 +180,8 @@ impl Fake {
         self.core.lock().counts.clone()
     }
 
-    /// The whole state.
-    pub fn snapshot(&self) -> Value {
-        serde_json::to_value(&*self.core.lock()).unwrap_or_default()
-    }
-
-    /// Puts a state that [`Fake::snapshot`] gave in the place of the present one.
-    ///
-    /// # Errors
-    /// When it is not such a state.
-    pub fn restore(&self, saved: Value) -> io::Result<()> {
-        let state: State = serde_json::from_value(saved)?;
-        self.server.set_tls(state.leaf.as_ref())?;
-        *self.core.lock() = state;
-        Ok(())
-    }
-
     /// Nothing here takes time.
     pub fn advance(&self, _now: Duration) {}
-
-    /// Stops and waits until the port is free.
-    pub async fn stop(self) {
-        self.server.stop().await;
-    }
 }
 
 fn refuse(status: u16, title: &str, said: &str) -> Reply {
@@ -294,10 +204,6 @@ fn unauthorised() -> Reply {
 }
 
 impl Core {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn change(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.lock());
         (self.hooks.changed)();

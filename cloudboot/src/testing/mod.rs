@@ -2,6 +2,7 @@
 
 pub mod ca;
 pub mod dashboard;
+mod fake;
 pub mod hooks;
 pub mod keystone;
 pub mod lab;

@@ -5,20 +5,18 @@ mod api;
 mod world;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
-use super::ca::{Leaf, RootCa};
+use super::ca::Leaf;
 use super::hooks::Hooks;
 use super::keystone::TokenCheck;
-use super::serve::{Server, local_url};
+
 use world::World;
 
 /// How long things last, in virtual time.
@@ -51,6 +49,8 @@ impl Default for Durations {
     }
 }
 
+super::fake::alike!("nova");
+
 /// Starts a [`Fake`].
 #[must_use]
 pub struct Builder {
@@ -61,25 +61,7 @@ pub struct Builder {
     saved: Option<Value>,
 }
 
-impl fmt::Debug for Builder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("nova::Builder")
-    }
-}
-
 impl Builder {
-    /// Time, tap and listener.
-    pub fn hooks(mut self, hooks: Hooks) -> Self {
-        self.hooks = hooks;
-        self
-    }
-
-    /// The port on 127.0.0.1 (0: a free one).
-    pub fn port(mut self, port: u16) -> Self {
-        self.port = port;
-        self
-    }
-
     /// Which tokens are accepted: [`keystone::Fake::token_check`](super::keystone::Fake::token_check). Any, without it.
     pub fn tokens(mut self, check: TokenCheck) -> Self {
         self.tokens = check;
@@ -89,12 +71,6 @@ impl Builder {
     /// How long things last.
     pub fn durations(mut self, durations: Durations) -> Self {
         self.durations = durations;
-        self
-    }
-
-    /// Starts with a state that [`Fake::snapshot`] gave.
-    pub fn restore(mut self, saved: Value) -> Self {
-        self.saved = Some(saved);
         self
     }
 
@@ -108,22 +84,13 @@ impl Builder {
             .map(serde_json::from_value)
             .transpose()?
             .unwrap_or_default();
-        let leaf = state.leaf.clone();
-        let core = Arc::new(Core {
+        let core = Core {
             state: Mutex::new(state),
-            hooks: self.hooks.clone(),
+            hooks: self.hooks,
             tokens: self.tokens,
             durations: self.durations,
-        });
-        let answer = Arc::clone(&core);
-        let server = Server::start(
-            self.port,
-            self.hooks,
-            Arc::new(move |ask| answer.answer(ask)),
-        )
-        .await?;
-        server.set_tls(leaf.as_ref())?;
-        Ok(Fake { core, server })
+        };
+        Fake::serve(self.port, core, Core::answer).await
     }
 }
 
@@ -143,10 +110,6 @@ struct Core {
 }
 
 impl Core {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The state as it is now: what was due has happened.
     fn now(&self) -> (Duration, MutexGuard<'_, State>) {
         let now = (self.hooks.clock)();
@@ -164,20 +127,6 @@ impl Core {
     }
 }
 
-/// A running fake. It stops when dropped.
-pub struct Fake {
-    core: Arc<Core>,
-    server: Server,
-}
-
-impl fmt::Debug for Fake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("nova::Fake")
-            .field("url", &self.url().as_str())
-            .finish_non_exhaustive()
-    }
-}
-
 impl Fake {
     /// A fake to be started.
     pub fn builder() -> Builder {
@@ -191,21 +140,9 @@ impl Fake {
         }
     }
 
-    /// Where it listens. Placement answers there as well.
-    pub fn addr(&self) -> SocketAddr {
-        self.server.addr()
-    }
-
     /// Nova's URL on loopback, with its `/v2.1`; Placement's is the same without it.
     pub fn url(&self) -> Url {
-        let mut url = local_url(
-            if self.server.is_tls() {
-                "https"
-            } else {
-                "http"
-            },
-            self.addr(),
-        );
+        let mut url = self.server.url();
         url.set_path("/v2.1");
         url
     }
@@ -230,50 +167,13 @@ impl Fake {
         self.core.change(|_, s| s.world.set_alive(name, true));
     }
 
-    /// Serves https with a certificate of `ca` for these addresses (Nova's and Placement's) from the next connection on.
-    ///
-    /// # Errors
-    /// When the certificate cannot be made or used.
-    pub fn serve_tls(&self, ca: &RootCa, addresses: &[IpAddr]) -> io::Result<()> {
-        let leaf = ca.issue(addresses)?;
-        self.server.set_tls(Some(&leaf))?;
-        self.core.change(|_, s| s.leaf = Some(leaf));
-        Ok(())
-    }
-
-    /// Whether it serves https.
-    pub fn is_tls(&self) -> bool {
-        self.server.is_tls()
-    }
-
     /// How often each thing was made: `host`, `server`, `migration`, `evacuation`.
     pub fn counts(&self) -> BTreeMap<String, u64> {
         self.core.lock().counts.clone()
     }
 
-    /// The whole state.
-    pub fn snapshot(&self) -> Value {
-        serde_json::to_value(&*self.core.lock()).unwrap_or_default()
-    }
-
-    /// Puts a state that [`Fake::snapshot`] gave in the place of the present one.
-    ///
-    /// # Errors
-    /// When it is not such a state.
-    pub fn restore(&self, saved: Value) -> io::Result<()> {
-        let state: State = serde_json::from_value(saved)?;
-        self.server.set_tls(state.leaf.as_ref())?;
-        *self.core.lock() = state;
-        Ok(())
-    }
-
     /// Lets everything happen that is due at `now`.
     pub fn advance(&self, now: Duration) {
         self.core.lock().world.advance(now, &self.core.durations);
-    }
-
-    /// Stops and waits until the port is free.
-    pub async fn stop(self) {
-        self.server.stop().await;
     }
 }

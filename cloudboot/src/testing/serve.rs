@@ -158,6 +158,11 @@ impl Server {
         self.tls.read().is_ok_and(|t| t.is_some())
     }
 
+    /// Its URL on loopback.
+    pub(crate) fn url(&self) -> Url {
+        local_url(if self.is_tls() { "https" } else { "http" }, self.addr)
+    }
+
     /// From the next connection on, TLS with this certificate (`None`: plain).
     pub(crate) fn set_tls(&self, leaf: Option<&Leaf>) -> io::Result<()> {
         let acceptor = leaf.map(Leaf::acceptor).transpose()?;

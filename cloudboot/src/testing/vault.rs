@@ -1,10 +1,8 @@
 //! A Vault server (one unit) that behaves as OpenBao 2.7.2 was seen to: `tests/tests/vault.rs` runs one body against both.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
@@ -15,10 +13,12 @@ use url::Url;
 
 use super::ca::{Leaf, RootCa};
 use super::hooks::{Clock, Hooks};
-use super::serve::{Ask, Reply, Server, local_url};
+use super::serve::{Ask, Reply};
 
 /// What the charm calls the root CA that its action makes.
 const ROOT_CA: &str = "Vault Root Certificate Authority (charm-pki-local)";
+
+super::fake::alike!("vault");
 
 /// Starts a [`Fake`].
 #[must_use]
@@ -29,35 +29,11 @@ pub struct Builder {
     saved: Option<Value>,
 }
 
-impl fmt::Debug for Builder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("vault::Builder")
-    }
-}
-
 impl Builder {
-    /// Time, tap and listener.
-    pub fn hooks(mut self, hooks: Hooks) -> Self {
-        self.hooks = hooks;
-        self
-    }
-
-    /// The port on 127.0.0.1 (0: a free one).
-    pub fn port(mut self, port: u16) -> Self {
-        self.port = port;
-        self
-    }
-
     /// The time that tokens' leases run in. It is the wall's by default, not the lab's: a lab that runs its systems a thousand times
     /// faster does not make the pipeline that uses the token any faster.
     pub fn leases(mut self, clock: Clock) -> Self {
         self.leases = clock;
-        self
-    }
-
-    /// Starts with a state that [`Fake::snapshot`] gave.
-    pub fn restore(mut self, saved: Value) -> Self {
-        self.saved = Some(saved);
         self
     }
 
@@ -70,35 +46,12 @@ impl Builder {
             Some(saved) => serde_json::from_value(saved)?,
             None => State::default(),
         };
-        let leaf = state.leaf.clone();
-        let core = Arc::new(Core {
+        let core = Core {
             state: Mutex::new(state),
-            hooks: self.hooks.clone(),
+            hooks: self.hooks,
             leases: self.leases,
-        });
-        let answer = Arc::clone(&core);
-        let server = Server::start(
-            self.port,
-            self.hooks,
-            Arc::new(move |ask| answer.answer(ask)),
-        )
-        .await?;
-        server.set_tls(leaf.as_ref())?;
-        Ok(Fake { core, server })
-    }
-}
-
-/// A running fake. It stops when dropped.
-pub struct Fake {
-    core: Arc<Core>,
-    server: Server,
-}
-
-impl fmt::Debug for Fake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("vault::Fake")
-            .field("url", &self.url().as_str())
-            .finish_non_exhaustive()
+        };
+        Fake::serve(self.port, core, Core::answer).await
     }
 }
 
@@ -154,33 +107,9 @@ impl Fake {
         }
     }
 
-    /// Where it listens.
-    pub fn addr(&self) -> SocketAddr {
-        self.server.addr()
-    }
-
     /// Its URL on loopback.
     pub fn url(&self) -> Url {
-        local_url(
-            if self.server.is_tls() {
-                "https"
-            } else {
-                "http"
-            },
-            self.addr(),
-        )
-    }
-
-    /// Serves https with a certificate of `ca` from the next connection on. (The lab's Vault stays on http: the charm's does until it is
-    /// given a certificate.)
-    ///
-    /// # Errors
-    /// When the certificate cannot be used.
-    pub fn serve_tls(&self, ca: &RootCa, addresses: &[std::net::IpAddr]) -> io::Result<()> {
-        let leaf = ca.issue(addresses)?;
-        self.server.set_tls(Some(&leaf))?;
-        self.core.change(|s| s.leaf = Some(leaf));
-        Ok(())
+        self.server.url()
     }
 
     /// Whether it has keys.
@@ -240,29 +169,8 @@ impl Fake {
         self.core.lock().counts.clone()
     }
 
-    /// The whole state.
-    pub fn snapshot(&self) -> Value {
-        serde_json::to_value(&*self.core.lock()).unwrap_or_default()
-    }
-
-    /// Puts a state that [`Fake::snapshot`] gave in the place of the present one.
-    ///
-    /// # Errors
-    /// When it is not such a state.
-    pub fn restore(&self, saved: Value) -> io::Result<()> {
-        let state: State = serde_json::from_value(saved)?;
-        self.server.set_tls(state.leaf.as_ref())?;
-        *self.core.lock() = state;
-        Ok(())
-    }
-
     /// Nothing here takes time.
     pub fn advance(&self, _now: Duration) {}
-
-    /// Stops and waits until the port is free.
-    pub async fn stop(self) {
-        self.server.stop().await;
-    }
 }
 
 impl State {
@@ -298,10 +206,6 @@ fn random(bytes: usize) -> Vec<u8> {
 }
 
 impl Core {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let made = change(&mut self.lock());
         (self.hooks.changed)();
