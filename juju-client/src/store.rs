@@ -13,6 +13,9 @@ use crate::connect::{Credentials, Endpoint, Options};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::ModelUuid;
 
+#[path = "store_lock.rs"]
+mod lock;
+
 /// The files of a store, in the order in which they are written: the ones that others refer to first.
 pub const FILES: [&str; 5] = [
     "clouds.yaml",
@@ -145,11 +148,21 @@ impl Store {
             .or_else(|| var("HOME").map(|p| p.join(".local/share/juju")))
     }
 
-    /// Reads a folder. Files that are missing are empty.
+    /// Reads a folder, under the official client's lock. Files that are missing are empty.
     ///
     /// # Errors
     /// A file that cannot be read or is not YAML.
     pub fn read(dir: &Path) -> Result<Self> {
+        // A folder that is not there needs no lock, and reading makes nothing.
+        let _lock = if dir.exists() {
+            Some(lock::acquire(dir)?)
+        } else {
+            None
+        };
+        Self::read_unlocked(dir)
+    }
+
+    fn read_unlocked(dir: &Path) -> Result<Self> {
         let mut files = BTreeMap::new();
         for name in FILES {
             match fs::read(dir.join(name)) {
@@ -215,13 +228,32 @@ impl Store {
             .collect()
     }
 
-    /// Writes a folder: mode 700, files of mode 600, each replaced atomically, under the official client's lock file's sibling.
+    /// Writes a folder: mode 700, files of mode 600, each replaced atomically, under the official client's lock. What was read some time
+    /// ago may overwrite what others have written since: see [`Store::update`].
     ///
     /// # Errors
     /// The file system's.
     pub fn write(&self, dir: &Path) -> Result<()> {
-        fs::create_dir_all(dir).map_err(|e| store_error("make", dir, e))?;
-        set_mode(dir, 0o700)?;
+        make_dir(dir)?;
+        let _lock = lock::acquire(dir)?;
+        self.write_unlocked(dir)
+    }
+
+    /// Reads a folder, changes what was read and writes it back, all under one lock of the official client's: nothing that another writes
+    /// meanwhile is lost.
+    ///
+    /// # Errors
+    /// The file system's; what `change` says.
+    pub fn update<T>(dir: &Path, change: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        make_dir(dir)?;
+        let _lock = lock::acquire(dir)?;
+        let mut store = Self::read_unlocked(dir)?;
+        let outcome = change(&mut store)?;
+        store.write_unlocked(dir)?;
+        Ok(outcome)
+    }
+
+    fn write_unlocked(&self, dir: &Path) -> Result<()> {
         let files = self.to_files()?;
         for name in FILES {
             if let Some(bytes) = files.get(name) {
@@ -312,6 +344,16 @@ impl Store {
             .section("accounts.yaml", "controllers")
             .and_then(|m| m.get(&name))
             .ok_or_else(|| missing("it has no account"))?;
+        if let Some(kind) = account.get("type").and_then(Value::as_str)
+            && kind != "userpass"
+        {
+            return Err(Error::new(
+                ErrorKind::Unauthorized,
+                op,
+                format!("its account logs in by {kind:?}"),
+            )
+            .hint("only logins with user and password are supported: add a local user, and log in as it with the official client"));
+        }
         let user = account
             .get("user")
             .and_then(Value::as_str)
@@ -439,6 +481,11 @@ impl Store {
         )
         .insert(name.to_owned(), v);
     }
+}
+
+fn make_dir(dir: &Path) -> Result<()> {
+    fs::create_dir_all(dir).map_err(|e| store_error("make", dir, e))?;
+    set_mode(dir, 0o700)
 }
 
 /// The object in a slot; what is no object is replaced by an empty one.

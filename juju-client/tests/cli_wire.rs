@@ -2,84 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "common/shape.rs"]
+mod shape;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use juju_client::testing::FakeController;
 use juju_client::{Client, Options};
 use serde_json::{Value, json};
+use shape::{differ, learn, translate};
 
 const WIRE: &str = include_str!("fixtures/recordings/cli_wire.jsonl");
-
-fn is_id(s: &str) -> bool {
-    s.len() == 36 && s.bytes().filter(|b| *b == b'-').count() == 4
-}
-
-/// Ids that the fake gave where the real one gave others.
-fn learn(real: &Value, ours: &Value, map: &mut BTreeMap<String, String>) {
-    match (real, ours) {
-        (Value::Object(a), Value::Object(b)) => a.iter().for_each(|(k, v)| {
-            if let Some(w) = b.get(k) {
-                learn(v, w, map);
-            }
-        }),
-        (Value::Array(a), Value::Array(b)) => a.iter().zip(b).for_each(|(v, w)| learn(v, w, map)),
-        (Value::String(a), Value::String(b)) if a != b && is_id(a) && is_id(b) => {
-            drop(map.insert(a.clone(), b.clone()))
-        }
-        _ => {}
-    }
-}
-
-fn translate(text: &str, map: &BTreeMap<String, String>) -> String {
-    map.iter()
-        .fold(text.to_owned(), |t, (a, b)| t.replace(a, b))
-}
-
-/// Where the shapes differ: keys that one has and the other has not, kinds that differ. What is null or empty fits all.
-fn differ(place: &str, real: &Value, ours: &Value, into: &mut Vec<String>) {
-    let empty = |v: &Value| {
-        v.is_null()
-            || v.as_array().is_some_and(Vec::is_empty)
-            || v.as_object().is_some_and(serde_json::Map::is_empty)
-            || v == ""
-    };
-    match (real, ours) {
-        (a, b) if empty(a) || empty(b) => {}
-        (Value::Object(a), Value::Object(b)) => {
-            // Maps by name are not shapes.
-            let named = [
-                "config",
-                "applications",
-                "machines",
-                "units",
-                "endpoints",
-                "endpoint-bindings",
-                "containers",
-                "attrs",
-                "clouds",
-                "network-interfaces",
-                "subordinates",
-                "relations",
-                "constraints",
-                "annotations",
-                "options",
-                "unit-relation-data",
-            ];
-            let by_name = place.rsplit('.').next().is_some_and(|k| named.contains(&k));
-            for (k, v) in a {
-                match b.get(k) {
-                    Some(w) => differ(&format!("{place}.{k}"), v, w, into),
-                    None if by_name || empty(v) => {}
-                    None => into.push(format!("{place}.{k} is missing")),
-                }
-            }
-        }
-        (Value::Array(a), Value::Array(b)) => differ(&format!("{place}[0]"), &a[0], &b[0], into),
-        (a, b) if std::mem::discriminant(a) == std::mem::discriminant(b) => {}
-        (a, b) => into.push(format!("{place}: {a} and {b}")),
-    }
-}
 
 #[tokio::test]
 async fn the_official_clients_frames_are_answered_in_the_recorded_shape() {

@@ -80,7 +80,45 @@ async fn libjuju_works_with_the_fake() {
         .await
         .unwrap();
     fake.vault_state(VaultState::HasRootCa);
+    // What libjuju asks of a charm store by itself, on loopback.
+    let store = wiremock::MockServer::start().await;
+    wiremock::Mock::given(wiremock::matchers::method("GET"))
+        .and(wiremock::matchers::path_regex("^/v2/charms/info/.*"))
+        .respond_with(wiremock::ResponseTemplate::new(200).set_body_json(json!({
+            "id": "idweb", "name": "web", "channel-map": [],
+            "default-release": {"revision": {"subordinate": false}, "resources": []}
+        })))
+        .mount(&store)
+        .await;
+    let second = controller
+        .models()
+        .create(&NewModel::new("empty").set("charmhub-url", store.uri()))
+        .await
+        .unwrap();
     let dir = tempfile::tempdir().unwrap();
+    let charm = dir.path().join("mine");
+    std::fs::create_dir(&charm).unwrap();
+    for (file, text) in [
+        (
+            "metadata.yaml",
+            "name: mine\nsummary: s\ndescription: d\nseries: [jammy]\nprovides:\n  site:\n    interface: http\n",
+        ),
+        (
+            "actions.yaml",
+            "get-admin-password:\n  description: says it\n",
+        ),
+        (
+            "config.yaml",
+            "options:\n  title:\n    type: string\n    default: t\n    description: d\n",
+        ),
+    ] {
+        std::fs::write(charm.join(file), text).unwrap();
+    }
+    std::fs::write(
+        dir.path().join("bundle.yaml"),
+        "default-base: ubuntu@22.04/stable\napplications:\n  front:\n    charm: web\n    channel: stable\n    num_units: 1\n    expose: true\n    options:\n      title: hi\n  db:\n    charm: database\n    channel: stable\n    num_units: 2\nrelations:\n- [front:db, db:db]\n",
+    )
+    .unwrap();
     let ca = dir.path().join("ca.pem");
     std::fs::write(&ca, &access.ca_cert).unwrap();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/libjuju.py");
@@ -89,11 +127,13 @@ async fn libjuju_works_with_the_fake() {
         .arg(script)
         .args([&access.endpoints[0], &made.uuid, &password])
         .arg(&ca)
+        .arg(&second.uuid)
+        .arg(dir.path())
         .kill_on_drop(true)
         .output();
-    let out = tokio::time::timeout(Duration::from_secs(60), run)
+    let out = tokio::time::timeout(Duration::from_secs(180), run)
         .await
-        .expect("libjuju took more than 60 s")
+        .expect("libjuju took more than 180 s")
         .unwrap();
     let text = format!(
         "{}{}",
@@ -104,4 +144,6 @@ async fn libjuju_works_with_the_fake() {
     println!("calls: {:?}", fake.calls());
     assert!(out.status.success() && text.contains("done"), "{text}");
     assert_eq!(fake.counts()["unit:rabbitmq-server"], 2);
+    assert_eq!(fake.counts()["unit:mine"], 1);
+    assert_eq!(fake.counts()["unit:db"], 2);
 }

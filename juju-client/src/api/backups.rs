@@ -1,4 +1,4 @@
-//! The facade `Backups` of 3.x. 4.0 has none.
+//! The facade `Backups` of 3.x. 4.0 still lists it, with nothing behind it.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -31,6 +31,7 @@ impl Client {
     /// `is_not_supported()` on 4.x, which has no backups through its API.
     pub async fn create_backup(&self, notes: &str) -> Result<Backup> {
         const OP: &str = "Backups.Create";
+        const HINT: &str = "Juju 4 has no backups through its API: keep copies of the controller machine's /var/lib/juju; on 3.x use the connection of the controller's own model";
         if !self.has_facade("Backups") {
             return Err(Error::new(
                 crate::ErrorKind::NotSupported,
@@ -40,13 +41,15 @@ impl Client {
                     self.server_version()
                 ),
             )
-            .hint("Juju 4 has no backups through its API: keep copies of the controller machine's /var/lib/juju; on 3.x use the connection of the controller's own model"));
+            .hint(HINT));
         }
-        self.call(
-            "Backups",
-            "Create",
-            json!({"notes": notes, "no-download": true}),
-        )
-        .await
+        let params = json!({"notes": notes, "no-download": true});
+        // 4.0 still lists the facade; nothing is behind it.
+        match self.call("Backups", "Create", params).await {
+            Err(e) if e.is_not_supported() || e.message().contains("not implemented") => {
+                Err(e.hint(HINT))
+            }
+            outcome => outcome,
+        }
     }
 }

@@ -133,6 +133,8 @@ pub(crate) async fn login(
                     ErrorKind::Unauthorized => {
                         err.hint(format!("check the password of user {:?}", credentials.user))
                     }
+                    // A controller behind JIMM knows other logins: by device, by session token.
+                    ErrorKind::NotSupported => err.hint("only logins with user and password are supported, and this controller does not take them: use a local user of a plain controller"),
                     _ => err,
                 });
             }

@@ -287,7 +287,7 @@ fn machine(s: &State, m: &Model, id: &str, mm: &Machine, now: Duration) -> Value
     v
 }
 
-fn address(m: &Model, u: &Unit, now: Duration) -> String {
+pub(super) fn address(m: &Model, u: &Unit, now: Duration) -> String {
     let host = match &u.principal {
         Some(p) => m.unit(p),
         None => Some(u),

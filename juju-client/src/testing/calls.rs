@@ -93,11 +93,11 @@ fn controller(shared: &Shared, r: &Request<'_>, now: Duration) -> Answer {
                 .map(|e| {
                     let name = text(e, "tag").trim_start_matches("cloud-").to_owned();
                     if s.models.values().any(|m| m.cloud == name) {
-                        return error(format!("cloud {name:?} is used by a model"), "");
+                        return error(format!("cannot delete cloud {name:?} as it is still referenced by models"), "");
                     }
                     match s.clouds.remove(&name) {
                         Some(_) => json!({}),
-                        None => error(format!("cloud {name:?} not found"), "not found"),
+                        None => error(format!("deleting cloud {name:?}: cannot delete cloud as it is still in use"), ""),
                     }
                 })
                 .collect();
@@ -161,12 +161,15 @@ fn controller(shared: &Shared, r: &Request<'_>, now: Duration) -> Answer {
                 .iter()
                 .map(|d| {
                     let uuid = text(d, "model-tag").trim_start_matches("model-").to_owned();
+                    if uuid == s.identity.model_uuid && d["force"] != json!(true) {
+                        return error(format!("removing model {uuid:?}: cannot remove controller model {uuid:?} without force"), "");
+                    }
                     match s.models.get_mut(&uuid) {
                         Some(m) => {
                             m.gone_at.get_or_insert(due);
                             json!({})
                         }
-                        None => error(format!("model not found: model {uuid:?}"), "not found"),
+                        None => error("invoking getDB: database not found", "not found"),
                     }
                 })
                 .collect();
@@ -209,6 +212,66 @@ fn controller(shared: &Shared, r: &Request<'_>, now: Duration) -> Answer {
                 .collect();
             json!({"results": results})
         })),
+        ("UserManager", "AddUser") => Ok(shared.change(|s| {
+            let results: Vec<Value> = list(p, "users")
+                .iter()
+                .map(|u| {
+                    let name = text(u, "username").to_owned();
+                    if s.users.contains_key(&name) {
+                        return error(format!("creating user: adding user with uuid \"{}\": adding user {name:?}: user already exists", uuid::Uuid::new_v4()), "");
+                    }
+                    let password = text(u, "password").to_owned();
+                    let mut v = json!({"tag": format!("user-{name}")});
+                    if password.is_empty() {
+                        v["secret-key"] = json!(format!("{:032x}", rand::random::<u128>()));
+                    }
+                    s.users.insert(name, password);
+                    v
+                })
+                .collect();
+            json!({"results": results})
+        })),
+        ("ModelManager", "ModelDefaultsForClouds") => Ok(shared.with(|s| {
+            let results: Vec<Value> = list(p, "entities")
+                .iter()
+                .map(|e| {
+                    let cloud = text(e, "tag").trim_start_matches("cloud-");
+                    let mut config = Map::new();
+                    for (k, v) in [("automatically-retry-hooks", json!(true)), ("charmhub-url", json!("https://api.charmhub.io")), ("default-base", json!("")), ("default-space", json!(""))] {
+                        config.insert(k.into(), json!({"default": v}));
+                    }
+                    for (k, v) in s.model_defaults.get(cloud).into_iter().flatten() {
+                        config.entry(k.clone()).or_insert_with(|| json!({"default": ""}))["controller"] = v.clone();
+                    }
+                    json!({"config": config})
+                })
+                .collect();
+            json!({"results": results})
+        })),
+        ("ModelManager", "SetModelDefaults") => Ok(shared.change(|s| {
+            let results: Vec<Value> = list(p, "config")
+                .iter()
+                .map(|c| {
+                    let cloud = text(c, "cloud-tag").trim_start_matches("cloud-").to_owned();
+                    s.model_defaults.entry(cloud).or_default().extend(object(&c["config"]));
+                    json!({})
+                })
+                .collect();
+            json!({"results": results})
+        })),
+        ("ModelManager", "UnsetModelDefaults") => Ok(shared.change(|s| {
+            let results: Vec<Value> = list(p, "keys")
+                .iter()
+                .map(|c| {
+                    let cloud = text(c, "cloud-tag").trim_start_matches("cloud-");
+                    if let Some(d) = s.model_defaults.get_mut(cloud) {
+                        d.retain(|k, _| !list(c, "keys").iter().any(|x| x.as_str() == Some(k)));
+                    }
+                    json!({})
+                })
+                .collect();
+            json!({"results": results})
+        })),
         ("UserManager", "UserInfo") => Ok(shared.with(|s| {
             let results: Vec<Value> = s.users.keys().map(|u| json!({"result": {"username": u, "display-name": "", "access": "superuser", "created-by": u, "date-created": super::answer::time(Duration::ZERO), "last-connection": super::answer::time(now), "disabled": false}})).collect();
             json!({"results": results})
@@ -228,15 +291,67 @@ fn owner(v: &mut Value, m: &Model, version: u64) {
     }
 }
 
+const CLOUD_TYPES: &[&str] = &[
+    "azure",
+    "ec2",
+    "gce",
+    "kubernetes",
+    "lxd",
+    "maas",
+    "manual",
+    "oci",
+    "openstack",
+    "unmanaged",
+    "vsphere",
+];
+
+const AUTH_TYPES: &[&str] = &[
+    "access-key",
+    "certificate",
+    "clientcertificate",
+    "empty",
+    "httpsig",
+    "instance-role",
+    "interactive",
+    "jsonfile",
+    "managed-identity",
+    "oauth1",
+    "oauth2",
+    "oauth2withcert",
+    "service-account",
+    "service-principal-secret",
+    "userpass",
+];
+
 fn add_cloud(s: &mut State, p: &Value) -> Answer {
     let name = text(p, "name").to_owned();
     if s.clouds.contains_key(&name) {
         return refuse(format!("cloud {name:?} already exists"), "already exists");
     }
-    let Ok(cloud) = serde_json::from_value::<crate::api::cloud::Cloud>(p["cloud"].clone()) else {
+    let Ok(mut cloud) = serde_json::from_value::<crate::api::cloud::Cloud>(p["cloud"].clone())
+    else {
         return refuse("cloud definition not valid", "not valid");
     };
-    let mut cloud = cloud;
+    let id = uuid::Uuid::new_v4();
+    let updating = format!(
+        "creating cloud {name:?}: creating cloud {name:?}: updating cloud {id}: updating cloud {id}"
+    );
+    if !CLOUD_TYPES.contains(&cloud.kind.as_str()) {
+        return refuse(
+            format!("{updating}: cloud type {:?} not valid", cloud.kind),
+            "not valid",
+        );
+    }
+    if let Some(bad) = cloud
+        .auth_types
+        .iter()
+        .find(|a| !AUTH_TYPES.contains(&a.as_str()))
+    {
+        return refuse(
+            format!("{updating} auth types: auth type {bad:?} not valid"),
+            "not valid",
+        );
+    }
     if cloud.regions.is_empty() {
         // The server gives a cloud without regions one.
         cloud.regions = vec![crate::api::cloud::Region {
@@ -257,6 +372,23 @@ fn update_credentials(s: &mut State, r: &Request<'_>) -> Answer {
             let rest = tag.trim_start_matches("cloudcred-");
             let cloud = rest.split('_').next().unwrap_or_default();
             let mut v = json!({"tag": tag});
+            if rest.splitn(3, '_').count() < 3 {
+                v["error"] = json!({"message": format!("{tag:?} is not a valid cloudcred tag"), "code": ""});
+                return v;
+            }
+            let auth = text(&c["credential"], "auth-type");
+            if let Some(known) = s.clouds.get(cloud)
+                && !known.auth_types.is_empty()
+                && !known.auth_types.iter().any(|a| a == auth)
+            {
+                let name = rest.splitn(3, '_').nth(2).unwrap_or_default();
+                v["error"] = json!({"message": format!("validating credential {name:?} for cloud {cloud:?}: supported auth-types {:?}, {auth:?} not supported", known.auth_types), "code": "not supported"});
+                return v;
+            }
+            if !s.is_3x() && !s.clouds.contains_key(cloud) && r.method != "AddCredentials" {
+                v["error"] = json!({"message": format!("getting supported auth types for cloud {cloud:?}: sql: no rows in result set"), "code": ""});
+                return v;
+            }
             if !s.clouds.contains_key(cloud) {
                 v["error"] = json!({"message": format!("updating cloud credential: credential cloud {cloud:?} not found"), "code": "not found"});
                 return v;
@@ -290,7 +422,10 @@ fn credential_contents(s: &State, r: &Request<'_>) -> Value {
             }
             json!({"result": {"content": content}})
         }
-        None => error("credential not found", "not found"),
+        None => {
+            let name = tag.trim_start_matches("cloudcred-").replacen('_', "/", 2);
+            error(format!("cloud credential {name:?} not found"), "not found")
+        }
     };
     let results: Vec<Value> = if wanted.is_empty() {
         s.credentials.keys().map(|t| one(t)).collect()
@@ -319,7 +454,10 @@ fn create_model(s: &mut State, r: &Request<'_>, now: Duration) -> Answer {
         }
         text(p, "qualifier").to_owned()
     } else {
-        text(p, "owner-tag").trim_start_matches("user-").to_owned()
+        match text(p, "owner-tag").strip_prefix("user-") {
+            Some(owner) => owner.to_owned(),
+            None => return refuse(format!("{:?} is not a valid tag", text(p, "owner-tag")), ""),
+        }
     };
     if s.models
         .values()
@@ -337,26 +475,79 @@ fn create_model(s: &mut State, r: &Request<'_>, now: Duration) -> Answer {
         c => c.to_owned(),
     };
     if !s.clouds.contains_key(&cloud) {
-        return refuse(format!("cloud {cloud:?} not found"), "not found");
+        return refuse(
+            format!(
+                "creating new model {owner_name}/{name}: creating model {name:?}: determining model type when creating model {name:?}: determining model type from cloud: cloud not found for name {cloud:?}"
+            ),
+            if s.is_3x() { "not found" } else { "" },
+        );
     }
+    let id = uuid::Uuid::new_v4().to_string();
+    let creating = format!(
+        "creating new model {owner_name}/{name}: creating model {name:?}: creating initial model {name:?} with id {id:?}"
+    );
     let credential = text(p, "credential").to_owned();
     if !credential.is_empty() && !s.credentials.contains_key(&credential) {
-        return refuse(format!("credential {credential:?} not found"), "not found");
+        let named = credential
+            .trim_start_matches("cloudcred-")
+            .replacen('_', "/", 2);
+        return refuse(
+            format!(
+                "{creating}: setting cloud credential for model {id:?}: not found cloud credential {named:?}"
+            ),
+            "not found",
+        );
+    }
+    let known = &s.clouds[&cloud];
+    if credential.is_empty()
+        && cloud != s.controller_cloud
+        && !known.auth_types.is_empty()
+        && !known.auth_types.iter().any(|a| a == "empty")
+    {
+        return refuse("cloud credential for new model is not valid", "not found");
+    }
+    let region = text(p, "region");
+    if !region.is_empty()
+        && !known.regions.is_empty()
+        && !known.regions.iter().any(|r| r.name == region)
+    {
+        return refuse(
+            format!(
+                "{creating}: setting cloud region for model {id:?}: cloud region {region:?} for model uuid {id:?} not found"
+            ),
+            "not found",
+        );
+    }
+    if let Some(bad) = bad_base(&p["config"]) {
+        return refuse(
+            format!(
+                "setting model config for model {name:?}: constructing new model config with model defaults: {bad}"
+            ),
+            "",
+        );
+    }
+    if !p["config"]["agent-version"].is_null() && !s.is_3x() {
+        return refuse(
+            format!(
+                "setting model config for model {name:?}: validating model config to set for model: config validator 1 failed: config validator 0 failed: config attributes [agent-version] not valid because attributes not allowed in model config"
+            ),
+            "not valid",
+        );
     }
     let m = Model {
         name,
-        uuid: uuid::Uuid::new_v4().to_string(),
+        uuid: id,
         owner: owner_name,
-        cloud,
         region: match text(p, "region") {
             "" => s
                 .clouds
-                .get(text(p, "cloud-tag").trim_start_matches("cloud-"))
+                .get(&cloud)
                 .and_then(|c| c.regions.first())
                 .map(|r| r.name.clone())
                 .unwrap_or_default(),
             region => region.to_owned(),
         },
+        cloud,
         credential,
         config: p["config"].as_object().cloned().unwrap_or_default(),
         spaces: vec!["alpha".into()],
@@ -366,6 +557,14 @@ fn create_model(s: &mut State, r: &Request<'_>, now: Duration) -> Answer {
     s.models.insert(m.uuid.clone(), m);
     s.count("model");
     Ok(answer)
+}
+
+/// What is wrong with a `default-base`, if anything.
+pub(super) fn bad_base(config: &Value) -> Option<String> {
+    let base = config["default-base"].as_str().filter(|b| !b.is_empty())?;
+    (!base.contains('@')).then(|| {
+        format!("invalid default base {base:?}: expected base string to contain os and channel separated by '@'")
+    })
 }
 
 fn summary(s: &State, m: &Model, now: Duration) -> Value {

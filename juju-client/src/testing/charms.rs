@@ -35,25 +35,19 @@ pub(super) fn revision(name: &str) -> Option<i64> {
     CHARMS.get(name)?.get("revision")?.as_i64()
 }
 
-pub(super) fn is_subordinate(url: &str) -> bool {
-    CHARMS
-        .get(&name_of(url))
-        .and_then(|c| c["meta"]["subordinate"].as_bool())
-        .unwrap_or(false)
+pub(super) fn is_subordinate(info: &Value) -> bool {
+    info["meta"]["subordinate"].as_bool().unwrap_or(false)
 }
 
 /// Every endpoint with its role, interface and scope.
-pub(super) fn endpoints(url: &str) -> Vec<(String, String, String, String)> {
+pub(super) fn endpoints(info: &Value) -> Vec<(String, String, String, String)> {
     let mut all = Vec::new();
-    let Some(c) = CHARMS.get(&name_of(url)) else {
-        return all;
-    };
     for (section, role) in [
         ("provides", "provider"),
         ("requires", "requirer"),
         ("peers", "peer"),
     ] {
-        for (ep, v) in c["meta"][section].as_object().into_iter().flatten() {
+        for (ep, v) in info["meta"][section].as_object().into_iter().flatten() {
             let text = |k: &str| v[k].as_str().unwrap_or_default().to_owned();
             all.push((
                 ep.clone(),
@@ -67,19 +61,35 @@ pub(super) fn endpoints(url: &str) -> Vec<(String, String, String, String)> {
 }
 
 /// Endpoints and extra bindings.
-pub(super) fn bindable(url: &str) -> Vec<String> {
-    let mut all: Vec<String> = endpoints(url).into_iter().map(|e| e.0).collect();
-    if let Some(c) = CHARMS.get(&name_of(url)) {
-        all.extend(
-            c["meta"]["extra-bindings"]
-                .as_object()
-                .into_iter()
-                .flatten()
-                .map(|(k, _)| k.clone()),
-        );
-    }
+pub(super) fn bindable(info: &Value) -> Vec<String> {
+    let mut all: Vec<String> = endpoints(info).into_iter().map(|e| e.0).collect();
+    all.extend(
+        info["meta"]["extra-bindings"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(k, _)| k.clone()),
+    );
     if !all.iter().any(|e| e == "juju-info") {
         all.push("juju-info".into());
     }
     all
+}
+
+/// Names that no store has.
+pub(super) fn is_unknown(name: &str) -> bool {
+    ["no-such", "nosuch", "nonesuch"]
+        .iter()
+        .any(|p| name.starts_with(p))
+}
+
+/// Charms whose recorded stubs know all of their options, endpoints and actions.
+pub(super) fn is_whole(url: &str) -> bool {
+    ["web", "database", "filer", "logger", "proxy"].contains(&name_of(url).as_str())
+}
+
+/// A hash that stays the same for a URL.
+pub(super) fn hash_of(url: &str) -> String {
+    use sha2::Digest as _;
+    hex::encode(sha2::Sha256::digest(url))
 }

@@ -3,15 +3,24 @@
 //! Its world moves in virtual time ([`Clock`]): machines are asked of a [`Provider`], units go through the states that a real
 //! controller was seen to show, actions are answered by a hook ([`Actions`]).
 
+mod archive;
+mod https;
+mod logs;
 mod serve;
 mod state;
 mod world;
 
+mod action_calls;
 mod answer;
+mod app_calls;
 mod calls;
 mod calls_app;
 mod calls_more;
+mod charm_calls;
 mod charms;
+mod machine_calls;
+mod relation_calls;
+mod repository_calls;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -150,6 +159,12 @@ pub trait Provider: Send + Sync {
 /// Charms' actions.
 #[async_trait]
 pub trait Actions: Send + Sync {
+    /// What an action logs while it runs, evenly over its time.
+    fn log(&self, unit: &str, name: &str) -> Vec<String> {
+        let _ = (unit, name);
+        Vec::new()
+    }
+
     /// Runs an action when its time has come. `Err` fails it with this message.
     async fn run(
         &self,
@@ -444,6 +459,16 @@ impl FakeController {
         self.inner.change(|s| match hook {
             Some(h) => drop(s.unit_errors.insert(unit.to_owned(), h.to_owned())),
             None => drop(s.unit_errors.remove(unit)),
+        });
+    }
+
+    /// Has a unit publish something in its relations: what the units at the other end read.
+    pub fn relation_data(&self, unit: &str, key: &str, value: &str) {
+        self.inner.change(|s| {
+            s.relation_data
+                .entry(unit.to_owned())
+                .or_default()
+                .insert(key.to_owned(), value.to_owned());
         });
     }
 

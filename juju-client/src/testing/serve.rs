@@ -7,13 +7,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::handshake::server::{
-    ErrorResponse, Request as HttpRequest, Response,
-};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_util::sync::CancellationToken;
 
 use super::calls::{self, Refusal, Request};
@@ -76,6 +72,7 @@ fn new_state(b: &mut Builder) -> Result<State> {
         uuid: identity.model_uuid.clone(),
         owner: "admin".into(),
         cloud: cloud.clone(),
+        region: "default".into(),
         spaces: vec!["alpha".into()],
         ..Model::default()
     };
@@ -85,6 +82,7 @@ fn new_state(b: &mut Builder) -> Result<State> {
         name: "default".into(),
         endpoint: String::new(),
     }];
+    // The region that the server gives a cloud without any.
     Ok(State {
         version: b.version.take().unwrap_or_else(|| "3.6.9".into()),
         name: b.name.take().unwrap_or_else(|| "controller".into()),
@@ -100,6 +98,8 @@ fn new_state(b: &mut Builder) -> Result<State> {
         counts: BTreeMap::new(),
         durations: b.durations.clone().unwrap_or_default(),
         destroyed_at: None,
+        model_defaults: BTreeMap::new(),
+        relation_data: BTreeMap::new(),
         identity,
     })
 }
@@ -172,7 +172,7 @@ pub(super) async fn start(mut b: Builder) -> Result<(Arc<Shared>, CancellationTo
                         tokio::select! {
                             () = until.cancelled() => {}
                             _ = cut.changed() => {}
-                            () = connection(&shared, tls, tcp) => {}
+                            () = super::https::connection(shared.clone(), tls, tcp, until.clone()) => {}
                         }
                     });
                 }
@@ -197,49 +197,13 @@ struct Watcher {
     seen: BTreeMap<(String, String), Value>,
     told: bool,
     stopped: bool,
+    /// The action whose log is watched, and how much of it was told.
+    action: Option<u64>,
+    logged: usize,
 }
 
-// The error of the handshake's callback is tungstenite's type.
-#[allow(clippy::result_large_err)]
-async fn connection(shared: &Arc<Shared>, tls: tokio_rustls::TlsAcceptor, tcp: TcpStream) {
-    let _ = tcp.set_nodelay(true);
-    let Ok(Ok(tls)) = tokio::time::timeout(Duration::from_secs(10), tls.accept(tcp)).await else {
-        return;
-    };
-    let mut path = String::new();
-    let check = |request: &HttpRequest,
-                 response: Response|
-     -> std::result::Result<Response, ErrorResponse> {
-        request.uri().path().clone_into(&mut path);
-        let refuse = |status: u16, body: String| {
-            let mut r = ErrorResponse::new(Some(body));
-            *r.status_mut() = tokio_tungstenite::tungstenite::http::StatusCode::from_u16(status)
-                .unwrap_or_default();
-            Err(r)
-        };
-        match path.as_str() {
-            "/" | "/api" => Ok(response),
-            p => match p
-                .strip_prefix("/model/")
-                .and_then(|p| p.strip_suffix("/api"))
-            {
-                Some(uuid) if uuid::Uuid::parse_str(uuid).is_ok() => Ok(response),
-                Some(uuid) => refuse(400, format!("invalid model UUID {uuid:?}\n")),
-                None => refuse(404, "404 page not found\n".into()),
-            },
-        }
-    };
-    let config = WebSocketConfig::default()
-        .max_message_size(Some(512 << 20))
-        .max_frame_size(Some(512 << 20));
-    let Ok(ws) = tokio_tungstenite::accept_hdr_async_with_config(tls, check, Some(config)).await
-    else {
-        return;
-    };
-    let model = path
-        .strip_prefix("/model/")
-        .and_then(|p| p.strip_suffix("/api"))
-        .map(str::to_owned);
+/// The RPC of one websocket, until it ends.
+pub(super) async fn rpc(shared: &Arc<Shared>, ws: super::https::Ws, model: Option<String>) {
     let unknown_model = model
         .as_ref()
         .is_some_and(|m| !shared.with(|s| s.models.contains_key(m)));
@@ -436,6 +400,11 @@ async fn dispatch(
         );
     }
     match (facade, method) {
+        ("Action", "WatchActionsProgress") => watch_progress(shared, session, params),
+        ("StringsWatcher", _) => {
+            let id = request["id"].as_str().unwrap_or_default();
+            progress(shared, session, id, method).await
+        }
         ("Client", "WatchAll") if shared.with(|s| s.is_3x()) => watch_all(session),
         ("AllWatcher", _) => {
             // Go decodes keys in any case, and libjuju writes `Id`.
@@ -508,6 +477,93 @@ fn login(
         v["server-version"] = json!(s.version);
         Ok(v)
     })
+}
+
+/// A watch of what an action logs.
+fn watch_progress(
+    shared: &Shared,
+    session: &Session,
+    params: &Value,
+) -> std::result::Result<Value, Refusal> {
+    let model = session.model.clone().unwrap_or_default();
+    let mut results = Vec::new();
+    for e in params["entities"].as_array().into_iter().flatten() {
+        let tag = e["tag"].as_str().unwrap_or_default();
+        let n = tag
+            .strip_prefix("action-")
+            .and_then(|n| n.parse::<u64>().ok());
+        let known = n.is_some_and(|n| {
+            shared.with(|s| {
+                s.models
+                    .get(&model)
+                    .is_some_and(|m| m.actions.contains_key(&n))
+            })
+        });
+        if !known {
+            results.push(calls::error(
+                format!("action {tag:?} not found"),
+                "not found",
+            ));
+            continue;
+        }
+        if let Ok(mut w) = session.watchers.lock() {
+            let id = format!("progress-{}", w.len() + 1);
+            let watcher = Watcher {
+                action: n,
+                ..Watcher::default()
+            };
+            w.insert(id.clone(), watcher);
+            results.push(json!({"watcher-id": id}));
+        }
+    }
+    Ok(json!({"results": results}))
+}
+
+async fn progress(
+    shared: &Shared,
+    session: &Session,
+    id: &str,
+    method: &str,
+) -> std::result::Result<Value, Refusal> {
+    let gone = || calls::refuse("unknown watcher id", "not found");
+    let model = session.model.clone().unwrap_or_default();
+    loop {
+        {
+            let Ok(mut all) = session.watchers.lock() else {
+                return gone();
+            };
+            let Some(w) = all.get_mut(id) else {
+                return gone();
+            };
+            if method == "Stop" {
+                w.stopped = true;
+                return Ok(json!({}));
+            }
+            if w.stopped {
+                return calls::refuse("watcher was stopped", "stopped");
+            }
+            let n = w.action.unwrap_or_default();
+            let log = shared.with(|s| {
+                let a = s.models.get(&model)?.actions.get(&n)?;
+                Some(a.log.clone())
+            });
+            let log = log.unwrap_or_default();
+            // The first answer is empty, as 4.0's.
+            if !w.told {
+                w.told = true;
+                return Ok(json!({"watcher-id": "", "changes": null}));
+            }
+            if log.len() > w.logged {
+                let changes: Vec<String> = log[w.logged..]
+                    .iter()
+                    .map(|(t, m)| json!({"message": m, "timestamp": answer::time(*t)}).to_string())
+                    .collect();
+                w.logged = log.len();
+                return Ok(json!({"watcher-id": "", "changes": changes}));
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 fn watch_all(session: &Session) -> std::result::Result<Value, Refusal> {

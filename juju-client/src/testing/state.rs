@@ -48,6 +48,12 @@ pub(crate) struct State {
     pub(crate) counts: BTreeMap<String, u64>,
     pub(crate) durations: Durations,
     pub(crate) destroyed_at: Option<Duration>,
+    /// Defaults of models by cloud, as they were set.
+    #[serde(default)]
+    pub(crate) model_defaults: BTreeMap<String, Map<String, Value>>,
+    /// What units publish in their relations, by unit.
+    #[serde(default)]
+    pub(crate) relation_data: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -72,6 +78,17 @@ pub(crate) struct Model {
     pub(crate) charms: BTreeMap<String, Value>,
     pub(crate) pending_resources: BTreeSet<String>,
     pub(crate) spaces: Vec<String>,
+    #[serde(default)]
+    pub(crate) constraints: Constraints,
+    /// Pending ids that were used.
+    #[serde(default)]
+    pub(crate) used_resources: BTreeSet<String>,
+    /// Applications of other models, by name: the offer's details.
+    #[serde(default)]
+    pub(crate) consumed: BTreeMap<String, Value>,
+    /// Charms that were uploaded, by URL: `sha256` and `info`.
+    #[serde(default)]
+    pub(crate) uploaded: BTreeMap<String, Value>,
     #[serde(default)]
     pub(crate) keys: Vec<String>,
     #[serde(default)]
@@ -112,6 +129,31 @@ pub(crate) struct App {
     pub(crate) next_unit: u64,
     pub(crate) subordinate: bool,
     pub(crate) created: Duration,
+    /// What a charm that was uploaded says of itself.
+    #[serde(default)]
+    pub(crate) own_info: Option<Value>,
+    /// Resources that were uploaded, by name.
+    #[serde(default)]
+    pub(crate) uploads: BTreeMap<String, UploadedResource>,
+}
+
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(crate) struct UploadedResource {
+    pub(crate) id: String,
+    pub(crate) path: String,
+    pub(crate) size: u64,
+    pub(crate) fingerprint: String,
+    pub(crate) username: String,
+}
+
+impl App {
+    /// What its charm says of itself; nothing, if nobody knows.
+    pub(crate) fn info(&self) -> Value {
+        match &self.own_info {
+            Some(i) => i.clone(),
+            None => super::charms::info(&self.charm).unwrap_or_default(),
+        }
+    }
 }
 
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -150,6 +192,11 @@ pub(crate) struct Action {
     pub(crate) status: String,
     pub(crate) message: String,
     pub(crate) output: Map<String, Value>,
+    /// What it logged, and when.
+    #[serde(default)]
+    pub(crate) log: Vec<(Duration, String)>,
+    #[serde(default)]
+    pub(crate) parallel: bool,
 }
 
 impl State {
@@ -175,6 +222,17 @@ impl State {
 }
 
 impl Model {
+    /// What a charm says of itself: one that was uploaded, or one of the store's.
+    pub(crate) fn charm_info(&self, url: &str) -> Option<Value> {
+        match self
+            .uploaded
+            .get(&url.replacen("local:amd64/", "local:", 1))
+        {
+            Some(u) => Some(u["info"].clone()),
+            None => super::charms::info(url),
+        }
+    }
+
     pub(crate) fn unit(&self, name: &str) -> Option<&Unit> {
         let (app, n) = name.rsplit_once('/')?;
         self.apps.get(app)?.units.get(&n.parse().ok()?)

@@ -227,9 +227,67 @@ async fn running(shared: &Shared) {
 /// Model, number, unit, name and parameters of an action whose time is up.
 type Due = (String, u64, String, String, Map<String, Value>);
 
+/// Actions whose units are there run, and log on their way.
+fn start_actions(shared: &Shared, now: Duration) {
+    let log = |unit: &str, name: &str| {
+        shared
+            .actions
+            .as_ref()
+            .map(|a| a.log(unit, name))
+            .unwrap_or_default()
+    };
+    type Begun = (String, u64, Duration, Vec<String>);
+    let begun: Vec<Begun> = shared.with(|s| {
+        let mut begun = Vec::new();
+        for m in s.models.values() {
+            for (n, a) in m
+                .actions
+                .iter()
+                .filter(|(_, a)| a.status == "pending" || a.status == "running")
+            {
+                let Some(up) = agent_up(m, &a.unit) else {
+                    continue;
+                };
+                let start = a.enqueued.max(up);
+                let lasts = s
+                    .durations
+                    .actions
+                    .get(&a.name)
+                    .copied()
+                    .unwrap_or_default();
+                // What ends at once is not seen running.
+                if start > now || lasts.is_zero() {
+                    continue;
+                }
+                let lines = log(&a.unit, &a.name);
+                let share = now.saturating_sub(start).as_secs_f64() / lasts.as_secs_f64();
+                let due = (share * lines.len() as f64).ceil().max(1.0) as usize;
+                let fresh: Vec<String> = lines.into_iter().take(due).skip(a.log.len()).collect();
+                if a.status == "pending" || !fresh.is_empty() {
+                    begun.push((m.uuid.clone(), *n, start, fresh));
+                }
+            }
+        }
+        begun
+    });
+    if begun.is_empty() {
+        return;
+    }
+    shared.change(|s| {
+        for (model, n, start, fresh) in begun {
+            if let Some(a) = s.models.get_mut(&model).and_then(|m| m.actions.get_mut(&n)) {
+                a.status = "running".into();
+                a.started.get_or_insert(start);
+                a.log.extend(fresh.into_iter().map(|l| (now, l)));
+            }
+        }
+    });
+}
+
 /// An action starts when its unit is there, and its hook runs when its time is up.
 async fn run_actions(shared: &Shared) {
     let now = shared.now();
+    start_actions(shared, now);
     let due: Vec<Due> = shared.with(|s| {
         let mut due = Vec::new();
         for m in s.models.values() {
@@ -276,18 +334,31 @@ async fn run_actions(shared: &Shared) {
             let Some(a) = s.models.get_mut(&model).and_then(|m| m.actions.get_mut(&n)) else {
                 return;
             };
+            // Taken back meanwhile.
+            if a.status == "cancelled" {
+                return;
+            }
             a.started.get_or_insert(a.enqueued);
             a.done = Some(now);
             match outcome {
                 Ok(out) => {
                     a.status = "completed".into();
                     a.output = out;
-                    a.output.insert("return-code".into(), Value::from(0));
+                    a.output.entry("return-code").or_insert(Value::from(0));
                 }
                 Err(why) => {
                     a.status = "failed".into();
                     a.message = why;
                     a.output.insert("return-code".into(), Value::from(0));
+                }
+            }
+            if let Some(hook) = &shared.actions {
+                // All that it logs has been logged by its end.
+                let begin = a.started.unwrap_or(now);
+                for (i, line) in hook.log(&unit, &name).into_iter().enumerate() {
+                    if i >= a.log.len() {
+                        a.log.push((begin, line));
+                    }
                 }
             }
         });
