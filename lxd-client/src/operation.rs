@@ -58,7 +58,7 @@ pub struct Operation {
     /// LXD's number: 103 running, 200 success, 400 failure, 401 cancelled...
     pub status_code: u16,
     /// What it is about: paths by kind.
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "resources")]
     pub resources: BTreeMap<String, Vec<String>>,
     /// What it tells of itself: progress, secrets, exit codes.
     pub metadata: Value,
@@ -75,6 +75,17 @@ pub struct Operation {
     /// The rest.
     #[serde(flatten)]
     pub extra: Extra,
+}
+
+/// `null` altogether, or for one of them (`{"cluster": null}` of a bootstrap).
+fn resources<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<BTreeMap<String, Vec<String>>, D::Error> {
+    let told: BTreeMap<String, Option<Vec<String>>> = nullable(deserializer)?;
+    Ok(told
+        .into_iter()
+        .map(|(kind, paths)| (kind, paths.unwrap_or_default()))
+        .collect())
 }
 
 impl Operation {

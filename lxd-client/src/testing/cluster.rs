@@ -49,11 +49,17 @@ impl World {
                 self.state.cluster_members.insert(name.clone(), member);
                 self.state.cluster_name = name;
                 self.dirty = true;
-                Ok(Reply::Async(self.done(
-                    "default",
-                    "Creating bootstrap node",
-                    &[],
-                )))
+                let op = Op {
+                    class: "task".into(),
+                    description: "Creating bootstrap node".into(),
+                    project: "default".into(),
+                    // Told as `null`.
+                    resources: [("cluster".to_owned(), Vec::new())].into(),
+                    ..Op::default()
+                };
+                let id = self.start_op(op);
+                self.finish(&id, Ok(None));
+                Ok(Reply::Async(id))
             }
             ("POST", ["members"]) if name.is_empty() => Err(alone(400)),
             (_, ["members", ..]) if name.is_empty() => Err(alone(500)),

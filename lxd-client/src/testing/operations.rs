@@ -124,11 +124,21 @@ impl World {
             metadata =
                 json!({key.as_str(): format!("rootfs: {:.0}% (50.00MB/s)", part.min(1.0) * 100.0)});
         }
+        let mut resources = json!(op.resources);
+        for paths in resources
+            .as_object_mut()
+            .into_iter()
+            .flat_map(|r| r.values_mut())
+        {
+            if paths.as_array().is_some_and(Vec::is_empty) {
+                *paths = Value::Null;
+            }
+        }
         Some(json!({
             "id": id, "class": op.class, "description": op.description,
             "created_at": op.created, "updated_at": op.created,
             "status": status(op.code), "status_code": op.code,
-            "resources": if op.resources.is_empty() { Value::Null } else { json!(op.resources) },
+            "resources": if op.resources.is_empty() { Value::Null } else { resources },
             "metadata": metadata, "may_cancel": op.may_cancel, "err": op.err, "location": "none",
         }))
     }

@@ -1,37 +1,72 @@
-//! A real daemon killed with SIGKILL in the middle of everything, and started again.
-//! (The fake's own version of this is in `tests/fake.rs`.)
+//! Daemons of the tests' own: one that is killed with SIGKILL in the middle of everything and
+//! started again, one that becomes a cluster. (The fake's versions of these are in `tests/fake.rs`
+//! and `tests/versions.rs`.)
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use lxd_client::{ErrorKind, Event, EventFilter, Exec};
+use lxd_client::{Client, ErrorKind, Event, EventFilter, Exec};
 
 use crate::stage::Stage;
 
-/// The folder of `lxd-peer.sh`, if that is what runs the server.
-fn peer() -> Option<(PathBuf, PathBuf)> {
-    let socket = std::env::var("CLOUDBOOT_LXD_SOCKET").ok()?;
-    let dir = Path::new(&socket).parent()?.parent()?.to_owned();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/peers/lxd-peer.sh");
-    (dir.join("pid").exists() && script.exists()).then_some((dir, script))
+/// A daemon beside the one that the other tests share.
+struct Own {
+    dir: tempfile::TempDir,
+    slot: u8,
 }
 
-// The peer is a process of the test's own.
-#[allow(clippy::disallowed_types)]
-fn run(program: &str, args: &[&str]) {
-    let status = std::process::Command::new(program).args(args).status();
-    assert!(status.unwrap().success(), "{program} {args:?}");
+impl Own {
+    /// Starts one, where the shared one is to be had.
+    fn start(slot: u8) -> Option<Self> {
+        if !Stage::is_real_there() {
+            return None;
+        }
+        let own = Self {
+            dir: tempfile::tempdir().unwrap(),
+            slot,
+        };
+        own.script("start");
+        Some(own)
+    }
+
+    // The peer is a process of the test's own.
+    #[allow(clippy::disallowed_types)]
+    fn script(&self, what: &str) {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/peers/lxd-peer.sh");
+        let status = std::process::Command::new("bash")
+            .arg(script)
+            .arg(what)
+            .arg(self.dir.path().join("lxd"))
+            .env("LXD_PEER_SLOT", self.slot.to_string())
+            .status();
+        assert!(status.unwrap().success(), "lxd-peer.sh {what}");
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.dir.path().join("lxd/var/unix.socket")
+    }
+
+    #[allow(clippy::disallowed_types)]
+    fn kill(&self) {
+        let pid = std::fs::read_to_string(self.dir.path().join("lxd/pid")).unwrap();
+        let status = std::process::Command::new("kill")
+            .args(["-KILL", pid.trim()])
+            .status();
+        assert!(status.unwrap().success());
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        self.script("stop");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn leaves_nobody_hanging() {
-    let Some(stage) = Stage::real("killed").await else {
-        return;
-    };
-    let Some((dir, script)) = peer() else {
-        println!("skipped: the LXD at CLOUDBOOT_LXD_SOCKET was not started by lxd-peer.sh");
-        return;
-    };
+    let Some(own) = Own::start(1) else { return };
+    let lxd = Client::unix(own.socket()).build().unwrap();
+    let stage = Stage::at(lxd, "killed").await;
     let name = stage.running("c").await;
     let instances = stage.lxd.instances();
     let mut events = stage.lxd.events(EventFilter::default()).await.unwrap();
@@ -47,16 +82,16 @@ async fn leaves_nobody_hanging() {
     let session = instances.exec_session(&other, &exec).await.unwrap();
     tokio::time::sleep(Duration::from_millis(300)).await;
 
-    let pid = std::fs::read_to_string(dir.join("pid")).unwrap();
-    run("kill", &["-KILL", pid.trim()]);
+    own.kill();
     tokio::time::sleep(Duration::from_millis(500)).await;
     let error = instances.list().await.unwrap_err();
     assert!(error.is_connection() && error.is_retryable(), "{error}");
     let restart = tokio::task::spawn_blocking(move || {
-        run(script.to_str().unwrap(), &["start", dir.to_str().unwrap()]);
+        own.script("start");
+        own
     });
     let ends = async {
-        restart.await.unwrap();
+        let own = restart.await.unwrap();
         // Operations do not survive their daemon: what became of this one is unclear.
         let error = stop.wait().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::OperationVanished, "{error}");
@@ -65,11 +100,48 @@ async fn leaves_nobody_hanging() {
         assert!(error.is_unclear(), "{error}");
         // The events go on, and say that something was missed.
         events.find(resynced).await.unwrap();
+        own
     };
-    tokio::time::timeout(Duration::from_secs(60), ends)
+    let _own = tokio::time::timeout(Duration::from_secs(60), ends)
         .await
         .unwrap();
     for name in [name, other] {
         instances.delete_forced(&name).await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forms_a_cluster() {
+    let Some(own) = Own::start(2) else { return };
+    let lxd = Client::unix(own.socket()).build().unwrap();
+    let cluster = lxd.cluster();
+    assert!(cluster.members().await.unwrap().is_empty());
+    assert!(cluster.enable("one").await.is_err());
+    lxd.set_config([("core.https_address", "198.18.53.10:8443")])
+        .await
+        .unwrap();
+    cluster.enable("one").await.unwrap();
+    let info = cluster.info().await.unwrap();
+    assert!(info.enabled);
+    assert_eq!(info.server_name, "one");
+    let members = lxd.cluster_members().await.unwrap();
+    assert_eq!(members.len(), 1);
+    assert_eq!(members[0].status, "Online");
+    cluster
+        .modify_member("one", |m| m.description = "rack 1".into())
+        .await
+        .unwrap();
+    assert_eq!(cluster.member("one").await.unwrap().description, "rack 1");
+    let missing = cluster.member("two").await;
+    assert!(missing.unwrap_err().is_not_found());
+    cluster.join_token("two").await.unwrap();
+    let alone = cluster.remove_member("one", false).await.map(|_| ());
+    assert!(alone.is_err());
+    // Calls aim at a member by its name.
+    lxd.target("one").resources().await.unwrap();
+    let nobody = lxd.target("nobody").resources().await;
+    assert!(nobody.is_err());
+    let renamed = cluster.rename_member("one", "first").await.unwrap();
+    renamed.wait().await.unwrap();
+    assert_eq!(lxd.cluster_members().await.unwrap()[0].server_name, "first");
 }

@@ -16,7 +16,6 @@ mod killed;
 mod networks;
 mod objects;
 mod operations;
-mod race;
 mod stage;
 mod trust;
 mod volumes;

@@ -31,18 +31,32 @@ impl Stage {
         Self::ready(lxd, Some(fake), None, prefix, None).await
     }
 
+    /// Whether a real LXD is there; says so if it is not, and fails if it has to be.
+    pub(crate) fn is_real_there() -> bool {
+        if std::env::var("CLOUDBOOT_LXD_SOCKET").is_ok() {
+            return true;
+        }
+        assert!(
+            std::env::var("CLOUDBOOT_PEERS").as_deref() != Ok("1"),
+            "CLOUDBOOT_PEERS=1, but CLOUDBOOT_LXD_SOCKET is not set"
+        );
+        println!(
+            "skipped: no real LXD (run tests/peers/lxd-peer.sh start DIR as root and set \
+             CLOUDBOOT_LXD_SOCKET=DIR/var/unix.socket)"
+        );
+        false
+    }
+
+    /// On a daemon of the test's own.
+    pub(crate) async fn at(lxd: Client, prefix: &str) -> Self {
+        Self::ready(lxd, None, None, prefix, None).await
+    }
+
     pub(crate) async fn real(prefix: &str) -> Option<Self> {
-        let Ok(socket) = std::env::var("CLOUDBOOT_LXD_SOCKET") else {
-            assert!(
-                std::env::var("CLOUDBOOT_PEERS").as_deref() != Ok("1"),
-                "CLOUDBOOT_PEERS=1, but CLOUDBOOT_LXD_SOCKET is not set"
-            );
-            println!(
-                "skipped: no real LXD (run tests/peers/lxd-peer.sh start DIR as root and set \
-                 CLOUDBOOT_LXD_SOCKET=DIR/var/unix.socket)"
-            );
+        if !Self::is_real_there() {
             return None;
-        };
+        }
+        let socket = std::env::var("CLOUDBOOT_LXD_SOCKET").unwrap();
         let alone = ALONE.lock().await;
         let lxd = Client::unix(&socket).build().unwrap();
         let url = std::env::var("CLOUDBOOT_LXD_URL")
