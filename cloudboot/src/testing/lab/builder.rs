@@ -16,6 +16,7 @@ use super::drivers::Drivers;
 use super::faults::Faults;
 use super::folder::Folder;
 use super::real_vault::RealVault;
+use super::turns::Turns;
 use super::world::{HostEvents, SeenCall, World, bmc_ip, node_name};
 use super::{BUNDLE, Durations, Lab, LabClock, LabError, Operator, THESIS, mirror};
 use crate::testing::hooks::{self, Hooks};
@@ -161,8 +162,9 @@ impl LabBuilder {
         let ticking = Arc::downgrade(&world);
         let ticker = tokio::spawn(async move {
             // A tick does what is due; the systems do what is theirs by themselves whenever they are asked.
+            let mut turns = Turns::default();
             while let Some(world) = Weak::upgrade(&ticking) {
-                world.tick().await;
+                world.tick(&mut turns).await;
                 drop(world);
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }

@@ -11,6 +11,7 @@ mod inside;
 mod mirror;
 mod native;
 mod real_vault;
+mod turns;
 mod world;
 
 use std::collections::BTreeMap;

@@ -19,6 +19,7 @@ use super::book::Book;
 use super::faults::Faults;
 use super::folder::Folder;
 use super::real_vault::RealVault;
+use super::turns::Turns;
 use super::{InventoryLine, LabClock, mirror};
 use crate::testing::hooks::{Phase, Verdict};
 use crate::testing::lab_host::{HostWorld, LabHostServer};
@@ -304,43 +305,50 @@ impl World {
         Ok(ca.cert_pem.clone())
     }
 
-    /// Everything that follows from how things stand. A system that does not come to an end is left for the next tick.
-    pub(super) async fn tick(self: &Arc<Self>) {
-        self.bounded("host", missing(self.host.get()).advance())
+    /// Everything that follows from how things stand.
+    pub(super) async fn tick(self: &Arc<Self>, turns: &mut Turns) {
+        let world = || Arc::clone(self);
+        let (host, maas) = (world(), world());
+        turns
+            .take("host", async move {
+                missing(host.host.get()).advance().await;
+            })
             .await;
-        self.bounded("maas", self.maas().tick()).await;
+        turns
+            .take("maas", async move { maas.maas().tick().await })
+            .await;
         self.loaders();
         self.leases();
         self.netboot();
         let lxd = lock(&self.lxd).as_ref().map(|fake| fake.handle());
         if let Some(lxd) = lxd {
-            self.bounded("lxd", lxd.advance()).await;
+            let handle = lxd.clone();
+            turns
+                .take("lxd", async move { handle.advance().await })
+                .await;
             self.route_lxd();
-            self.bounded("inside", self.inside(&lxd)).await;
-            self.bounded("native", self.natives(&lxd)).await;
+            let (world, handle) = (Arc::clone(self), lxd.clone());
+            turns
+                .take("inside", async move { world.inside(&handle).await })
+                .await;
+            let world = Arc::clone(self);
+            turns
+                .take("native", async move { world.natives(&lxd).await })
+                .await;
         }
         if let Some(real) = &self.real_vault {
             real.look().await;
         }
         if let Some(juju) = self.juju() {
-            self.bounded("juju", juju.advance()).await;
+            let controller = juju.clone();
+            turns
+                .take("juju", async move { controller.advance().await })
+                .await;
             self.services(&juju);
         } else {
             self.forget_cloud();
         }
         self.bury();
-    }
-
-    async fn bounded(&self, system: &str, work: impl Future<Output = ()>) {
-        if tokio::time::timeout(std::time::Duration::from_secs(10), work)
-            .await
-            .is_err()
-        {
-            tracing::error!(
-                system,
-                "a system of the lab did not come to rest within 10 s"
-            );
-        }
     }
 
     /// LXD's HTTPS, once it listens.
