@@ -202,9 +202,9 @@ fn main() {
         load.split(' ').next().unwrap_or("unknown"),
     );
     println!(
-        "| case | ours, to the answers | ours, closed | ipmipower | ratio | bar | all answered |"
+        "| case | ours, to the answers | ours, closed | ipmipower | ratio | bar | all answered | datagrams to each BMC |"
     );
-    println!("|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|");
     let cases: [(&str, usize, f64, f64, usize, f64); 7] = [
         ("1, no delay", 1, 0.0, 0.0, 15, f64::INFINITY),
         ("1 @10 ms", 1, 10.0, 0.0, 15, 0.55),
@@ -226,13 +226,18 @@ fn main() {
         let (mut answered, mut closed, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
         let mut all = true;
         let mut their_all = true;
+        let (mut we_sent, mut they_sent) = (0, 0);
         // In turn, so that a busy machine is busy for both.
         for _ in 0..runs {
+            let before = world.datagrams();
             let (to_answers, with_close, ok) = ours(&addrs);
+            let between = world.datagrams();
             all &= ok == count;
             answered.push(to_answers);
             closed.push(with_close);
+            we_sent += between - before;
             if let Some((time, ok)) = ipmipower(&addrs) {
+                they_sent += world.datagrams() - between;
                 their_all &= ok == count;
                 theirs.push(time);
             }
@@ -257,7 +262,9 @@ fn main() {
         };
         let mark = if within { "" } else { " MISSED" };
         println!(
-            "| {name} | {answered:.1?} | {closed:.1?} | {their} | {ratio} | {bar}{mark} | ours {all}, ipmipower {their_all} |"
+            "| {name} | {answered:.1?} | {closed:.1?} | {their} | {ratio} | {bar}{mark} | ours {all}, ipmipower {their_all} | {:.1}, {:.1} |",
+            we_sent as f64 / (runs * count) as f64,
+            they_sent as f64 / (runs * count) as f64,
         );
     }
 
