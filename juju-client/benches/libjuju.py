@@ -13,29 +13,37 @@ def memory(key):
         return next(float(line.split()[1]) for line in f if line.startswith(key))
 
 
+def cpu():
+    time.sleep(0.002)
+    with open("/proc/self/schedstat") as f:
+        return int(f.read().split()[0]) / 1e9
+
+
 async def main(endpoint, uuid, password, ca, rounds, calls):
+    rounds, calls = int(rounds), int(calls)
     connection = await Connection.connect(endpoint=endpoint, uuid=uuid, username="admin", password=password, cacert=open(ca).read())
     facade = client.ClientFacade.from_connection(connection)
     before = memory("VmRSS:")
-    status = decoding = 1e9
-    for _ in range(int(rounds)):
+    await facade.FullStatus(patterns=None)
+    peak = memory("VmHWM:") - before
+    status, start = 1e9, cpu()
+    for _ in range(rounds):
         begin = time.monotonic()
         await facade.FullStatus(patterns=None)
         status = min(status, time.monotonic() - begin)
-    peak = memory("VmHWM:") - before
-    answer = await connection.rpc({"type": "Client", "request": "FullStatus", "version": facade.version, "params": {"patterns": None}})
-    frame = json.dumps(answer)
-    for _ in range(int(rounds)):
-        begin = time.monotonic()
+    status_cpu = (cpu() - start) / rounds
+    frame = json.dumps(await connection.rpc({"type": "Client", "request": "FullStatus", "version": facade.version, "params": {"patterns": None}}))
+    start = cpu()
+    for _ in range(rounds):
         client.FullStatus.from_json(json.loads(frame)["response"])
-        decoding = min(decoding, time.monotonic() - begin)
+    decoding = (cpu() - start) / rounds
     pinger = client.PingerFacade.from_connection(connection)
-    fastest = 1e9
-    for _ in range(int(rounds)):
+    fastest, start = 1e9, cpu()
+    for _ in range(rounds):
         begin = time.monotonic()
-        await asyncio.gather(*[pinger.Ping() for _ in range(int(calls))])
+        await asyncio.gather(*[pinger.Ping() for _ in range(calls)])
         fastest = min(fastest, time.monotonic() - begin)
-    print("figures", status, decoding, peak, fastest)
+    print("figures", status, status_cpu, decoding, peak, fastest, (cpu() - start) / rounds)
     await connection.close()
 
 

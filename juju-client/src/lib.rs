@@ -37,6 +37,6 @@ pub use connect::{Credentials, Endpoint, Options, first_contact};
 pub use error::{Error, ErrorKind, Result};
 pub use facades::Supported;
 pub use ids::{ActionId, ModelUuid, application_tag, machine_tag, unit_tag};
-pub use rpc::{Call, Reply, Rpc, RpcError};
+pub use rpc::{Call, Incoming, Reply, Rpc, RpcError};
 pub use store::{ControllerAccess, Store};
 pub use wait::{Converged, wait_for};

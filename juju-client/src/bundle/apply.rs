@@ -33,6 +33,10 @@ pub struct ApplyOptions {
     pub architecture: String,
     /// Trust every application, as `--trust` does.
     pub trust: bool,
+    /// The folder that paths of resources are relative to. Default: where the process is.
+    pub dir: Option<std::path::PathBuf>,
+    /// Remove what the model has beyond the bundle ([`Plan::removals`]). Default: it is told and left alone.
+    pub remove: bool,
     /// Told before (`false`) and after (`true`) each change.
     pub progress: Option<Progress>,
 }
@@ -45,6 +49,8 @@ impl Default for ApplyOptions {
             retries: 5,
             architecture: "amd64".into(),
             trust: false,
+            dir: None,
+            remove: false,
             progress: None,
         }
     }
@@ -67,13 +73,15 @@ pub struct Applied {
     pub changes: usize,
     /// How often the plan was made anew because the connection was lost.
     pub retries: u32,
-    /// What the model has beyond the bundle.
+    /// What was removed, if that was asked.
+    pub removed: usize,
+    /// What the model has, or had, beyond the bundle.
     pub extra: Vec<String>,
 }
 
 /// What a change left for those that name it.
 #[derive(Debug, Clone)]
-enum Outcome {
+pub(super) enum Outcome {
     Charm { url: String, origin: Box<Origin> },
     Name(String),
 }
@@ -89,10 +97,13 @@ pub(crate) async fn apply(
         let step = async {
             let plan = bundle.diff_with(client, &options.plan).await?;
             applied.extra.clone_from(&plan.extra);
-            if plan.is_empty() {
-                return Ok(());
+            if !plan.is_empty() {
+                run(bundle, client, options, &plan, &mut applied.changes).await?;
             }
-            run(bundle, client, options, &plan, &mut applied.changes).await
+            if options.remove && !plan.removals.is_empty() {
+                applied.removed += super::removal::remove(client, &plan.removals).await?;
+            }
+            Ok::<_, Error>(())
         };
         match step.await {
             Ok(()) => return Ok(applied),
@@ -127,6 +138,7 @@ async fn run(
         options,
         permits: Semaphore::new(options.parallelism.max(1)),
         default_base: default_base(bundle, client).await?,
+        controller: tokio::sync::OnceCell::new(),
     };
     let mut done: BTreeMap<&str, Outcome> = BTreeMap::new();
     let mut waiting: Vec<&Change> = plan.changes.iter().collect();
@@ -206,17 +218,32 @@ async fn default_base(bundle: &Bundle, client: &Client) -> Result<Option<Base>> 
         .and_then(|b| base::parse(b).ok()))
 }
 
-struct Executor<'a> {
+pub(super) struct Executor<'a> {
     bundle: &'a Bundle,
-    client: &'a Client,
-    options: &'a ApplyOptions,
+    pub(super) client: &'a Client,
+    pub(super) options: &'a ApplyOptions,
     permits: Semaphore,
     default_base: Option<Base>,
+    /// The controller's own connection and this model, once something needs them.
+    controller: tokio::sync::OnceCell<(Client, crate::ids::ModelUuid)>,
 }
 
-type Known = BTreeMap<String, Outcome>;
+pub(super) type Known = BTreeMap<String, Outcome>;
 
 impl Executor<'_> {
+    pub(super) async fn controller(&self) -> Result<(Client, crate::ids::ModelUuid)> {
+        let both = self
+            .controller
+            .get_or_try_init(|| async {
+                let model = self.client.model_uuid().ok_or_else(|| {
+                    Error::invalid("apply the bundle", "this is no connection to a model")
+                })?;
+                Ok::<_, Error>((self.client.open_controller().await?, model))
+            })
+            .await?;
+        Ok(both.clone())
+    }
+
     async fn execute(&self, c: &Change, known: &Known) -> Result<Outcome> {
         let text = |k: &str| c.arg(k).unwrap_or_default();
         let named = |k: &str| resolve(text(k), known);
@@ -302,6 +329,9 @@ impl Executor<'_> {
                     .await?;
                 nothing
             }
+            "createOffer" => self.create_offer(c, known).await,
+            "grantOfferAccess" => self.grant_offer(c).await,
+            "consumeOffer" => self.consume_offer(c).await,
             other => Err(Error::new(
                 ErrorKind::NotSupported,
                 "apply the bundle",
@@ -329,14 +359,6 @@ impl Executor<'_> {
     async fn add_charm(&self, c: &Change) -> Result<Outcome> {
         let text = |k: &str| c.arg(k).unwrap_or_default();
         let charm = text("charm");
-        if charm.starts_with('.') || charm.starts_with('/') {
-            return Err(Error::new(
-                ErrorKind::NotSupported,
-                "add a charm",
-                format!("{charm} is a path"),
-            )
-            .hint("upload the charm first and name it local:<name>-<revision>"));
-        }
         let architecture = if text("architecture").is_empty() {
             &self.options.architecture
         } else {
@@ -347,6 +369,16 @@ impl Executor<'_> {
         } else {
             Some(base::parse(text("base"))?)
         };
+        if charm.starts_with(['.', '/']) {
+            let b = wanted
+                .or_else(|| self.default_base.clone())
+                .unwrap_or_else(ubuntu);
+            let (url, origin) = self.upload_charm(charm, &b, architecture).await?;
+            return Ok(Outcome::Charm {
+                url,
+                origin: Box::new(origin),
+            });
+        }
         if charm.starts_with("local:") {
             let b = wanted
                 .or_else(|| self.default_base.clone())
@@ -401,30 +433,30 @@ impl Executor<'_> {
         if info.meta.resources.is_empty() {
             return Ok(BTreeMap::new());
         }
-        if let Some((r, path)) = wanted.iter().find_map(|(r, v)| v.as_str().map(|p| (r, p))) {
-            return Err(Error::new(
-                ErrorKind::NotSupported,
-                format!("resource {r} of {application}"),
-                format!("{path} is a file, and files are not uploaded yet"),
-            ));
-        }
-        let list: Vec<(CharmResource, i64)> = info
-            .meta
-            .resources
-            .into_iter()
-            .map(|(name, mut r)| {
-                let revision = wanted.get(&name).and_then(Value::as_i64).unwrap_or(-1);
-                if r.name.is_empty() {
-                    r.name = name;
+        let mut ids = BTreeMap::new();
+        let mut list: Vec<(CharmResource, i64)> = Vec::new();
+        for (name, mut r) in info.meta.resources {
+            if r.name.is_empty() {
+                r.name.clone_from(&name);
+            }
+            match wanted.get(&name) {
+                Some(Value::String(path)) => {
+                    let id = self
+                        .upload_pending(application, url, origin, &r, path)
+                        .await?;
+                    ids.insert(name, id);
                 }
-                (r, revision)
-            })
-            .collect();
-        let ids = self
-            .client
-            .add_pending_resources(application, url, origin, &list)
-            .await?;
-        Ok(list.into_iter().map(|(r, _)| r.name).zip(ids).collect())
+                other => list.push((r, other.and_then(Value::as_i64).unwrap_or(-1))),
+            }
+        }
+        if !list.is_empty() {
+            let pending = self
+                .client
+                .add_pending_resources(application, url, origin, &list)
+                .await?;
+            ids.extend(list.into_iter().map(|(r, _)| r.name).zip(pending));
+        }
+        Ok(ids)
     }
 
     async fn deploy(&self, c: &Change, known: &Known) -> Result<Outcome> {
@@ -439,7 +471,7 @@ impl Executor<'_> {
         };
         d.constraints = spec.constraints.parse()?;
         d.endpoint_bindings.clone_from(&spec.bindings);
-        if origin.source != "local" {
+        if origin.source != "local" || !spec.resources.is_empty() {
             d.resources = self.pending(name, &url, &origin, &spec.resources).await?;
         }
         let mut options: serde_json::Map<String, Value> = spec
@@ -581,7 +613,7 @@ fn charm(c: &Change, known: &Known) -> Result<(String, Origin)> {
 }
 
 /// `$deploy-1:db` as `web:db`.
-fn resolve(text: &str, known: &Known) -> String {
+pub(super) fn resolve(text: &str, known: &Known) -> String {
     let Some(reference) = text.strip_prefix('$') else {
         return text.to_owned();
     };

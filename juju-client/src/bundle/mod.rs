@@ -5,6 +5,8 @@
 //! unchanged bundle is a no-op, bindings and trust count as changes.
 
 mod apply;
+mod apply_files;
+mod apply_offers;
 pub mod base;
 mod changes;
 mod charm_url;
@@ -17,6 +19,7 @@ mod natural;
 mod overlay;
 mod place;
 mod plan;
+mod removal;
 mod scalar;
 mod verify;
 mod yaml;
@@ -53,6 +56,8 @@ pub struct PlanOptions {
     pub bundle_url: Option<String>,
     /// Whether charms of different architectures count as different; the server's own planner does not look.
     pub ignore_architecture: bool,
+    /// Whether the `series` of older bundles is passed over, as Juju 4 does; else it stands for its base.
+    pub ignore_series: bool,
 }
 
 /// A machine that a bundle needs, for comparing with what there is.
@@ -173,6 +178,7 @@ impl Bundle {
             Model::default(),
             &PlanOptions {
                 ignore_architecture: true,
+                ignore_series: true,
                 ..PlanOptions::default()
             },
         )

@@ -39,8 +39,11 @@ impl Change {
 pub struct Plan {
     /// In an order that works.
     pub changes: Vec<Change>,
-    /// What the model has and the bundle does not: told, never removed.
+    /// What the model has and the bundle does not, in words: told, and left alone unless removing is asked.
     pub extra: Vec<String>,
+    /// The same as changes (`removeRelation`, `unexpose`, `removeUnits`, `removeApplication`), which are made only when asked.
+    #[serde(default)]
+    pub removals: Vec<Change>,
 }
 
 impl Plan {

@@ -30,7 +30,7 @@ pub(crate) struct Node {
 }
 
 /// What a bundle may grow to by aliases: an honest one has some thousand nodes.
-const MOST_NODES: usize = 1_000_000;
+const MOST_NODES: usize = 100_000;
 
 /// What deep nesting a bundle may have.
 const DEEPEST: usize = 100;
@@ -146,13 +146,13 @@ impl<'a> Reader<'a> {
                 let node = self
                     .anchors
                     .get(&id)
-                    .cloned()
                     .ok_or_else(|| format!("line {line}: an alias of nothing"))?;
                 self.nodes += node.size();
                 if self.nodes > MOST_NODES {
                     return Err(format!("line {line}: the aliases make too much of it"));
                 }
-                return Ok(Node { line, ..node });
+                let kind = node.kind.clone();
+                return Ok(Node { kind, line });
             }
             other => return Err(format!("line {line}: unexpected {other:?}")),
         };

@@ -17,7 +17,7 @@ impl Planner<'_> {
         let mut charms: BTreeMap<String, String> = BTreeMap::new();
         for (name, app) in self.specs() {
             let existing = self.m.applications.get(&name).cloned();
-            let base = base_text(&app, self.d);
+            let base = base_text(&app, self.d, self.o);
             let upgrade = match &existing {
                 Some(e) => self.wants_upgrade(&name, &app, e)?,
                 None => false,

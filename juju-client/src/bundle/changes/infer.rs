@@ -7,8 +7,8 @@ use super::super::data::MachineSpec;
 use super::super::model::top_level;
 use super::super::natural;
 use super::super::place::{self, Placement};
-use super::Planner;
 use super::differences::same_constraints;
+use super::{Planner, machine_base};
 
 impl Planner<'_> {
     /// The unit of an application that sits on a model machine, in a container of this kind or right on it.
@@ -152,12 +152,8 @@ impl Planner<'_> {
         let Some(m) = self.m.machines.get(machine) else {
             return false;
         };
-        let base_text = if spec.base.is_empty() {
-            &self.d.default_base
-        } else {
-            &spec.base
-        };
-        let same_base = base::parse(base_text).map_or(true, |b| base::same(&b, &m.base));
+        let wanted = machine_base(spec, self.d, self.o);
+        let same_base = base::parse(&wanted).map_or(true, |b| base::same(&b, &m.base));
         same_base && same_constraints(&m.constraints, &spec.constraints)
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Map;
 
-use super::super::{base, natural};
-use super::{Planner, put};
+use super::super::natural;
+use super::{Planner, machine_base, put};
 
 impl Planner<'_> {
     pub(super) fn add_machines(&mut self) {
@@ -34,12 +34,7 @@ impl Planner<'_> {
                 }
                 None => {
                     let machine = self.next_machine();
-                    let text = if spec.base.is_empty() {
-                        &self.d.default_base
-                    } else {
-                        &spec.base
-                    };
-                    let base = base::parse(text).map_or_else(|_| text.clone(), |b| b.to_string());
+                    let base = machine_base(&spec, self.d, self.o);
                     let mut args = Map::new();
                     put(&mut args, "base", &base);
                     put(&mut args, "constraints", &spec.constraints);

@@ -18,13 +18,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::charm_url::CharmUrl;
-use super::data::{ApplicationSpec, BundleData};
+use super::data::{ApplicationSpec, BundleData, MachineSpec};
 use super::model::Model;
 use super::natural;
 use super::plan::{Change, Plan};
 use super::{PlanOptions, base};
 use crate::api::charms::Channel;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 pub(crate) use needs::needs;
 
@@ -83,7 +83,9 @@ pub(crate) fn plan(d: &BundleData, model: Model, options: &PlanOptions) -> Resul
         p.add_units();
         p.place_units()?;
     }
-    let extra = p.extra();
+    p.check_bases()?;
+    p.check_machines()?;
+    let (extra, removals) = (p.extra(), p.removals());
     let mut changes = p.changes;
     for c in &mut changes {
         c.requires.sort();
@@ -92,10 +94,17 @@ pub(crate) fn plan(d: &BundleData, model: Model, options: &PlanOptions) -> Resul
     Ok(Plan {
         changes: order::order(changes),
         extra,
+        removals,
     })
 }
 
 pub(super) fn charm_text(s: &str) -> (String, bool) {
+    if s.starts_with(['.', '/']) {
+        // A packed charm: `web_ubuntu-22.04-amd64.charm`.
+        let file = s.rsplit('/').next().unwrap_or(s);
+        let name = file.strip_suffix(".charm").unwrap_or(file);
+        return (name.split('_').next().unwrap_or(name).to_owned(), false);
+    }
     match CharmUrl::parse(s) {
         Ok(u) if u.schema == "ch" => (u.name, true),
         Ok(u) => (u.name, false),
@@ -114,13 +123,26 @@ pub(crate) fn channel_key(s: &str) -> String {
     }
 }
 
-pub(super) fn base_text(app: &ApplicationSpec, d: &BundleData) -> String {
-    let text = if app.base.is_empty() {
-        &d.default_base
-    } else {
-        &app.base
+/// The base of what says this base and this series, or what the whole bundle says.
+fn base_of(base: &str, series: &str, d: &BundleData, o: &PlanOptions) -> String {
+    let of = |base: &str, series: &str| match base::of_series(series) {
+        _ if !base.is_empty() => base.to_owned(),
+        Some(b) if !o.ignore_series => b.to_string(),
+        _ => String::new(),
     };
-    base::parse(text).map_or_else(|_| text.clone(), |b| b.to_string())
+    let mut text = of(base, series);
+    if text.is_empty() {
+        text = of(&d.default_base, &d.series);
+    }
+    base::parse(&text).map_or(text, |b| b.to_string())
+}
+
+pub(super) fn base_text(app: &ApplicationSpec, d: &BundleData, o: &PlanOptions) -> String {
+    base_of(&app.base, &app.series, d, o)
+}
+
+pub(super) fn machine_base(spec: &MachineSpec, d: &BundleData, o: &PlanOptions) -> String {
+    base_of(&spec.base, &spec.series, d, o)
 }
 
 pub(super) fn put(args: &mut Map<String, Value>, key: &str, value: &str) {
@@ -190,6 +212,70 @@ impl Planner<'_> {
             let next = self.next.entry(key).or_default();
             *next = (*next).max(n + 1);
         }
+    }
+
+    /// Verification takes bases that the planner does not: `ubuntu@22.04/stable/branch`.
+    fn check_bases(&self) -> Result<()> {
+        for c in &self.changes {
+            if let Some(b) = c.arg("base") {
+                base::parse(b)
+                    .map_err(|e| Error::new(ErrorKind::Bundle, "plan the bundle", e.message()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A new machine that nothing would use: the units that the bundle puts there are somewhere else already, and only the caller
+    /// can say which machine is meant.
+    fn check_machines(&self) -> Result<()> {
+        for (name, (i, _)) in &self.machines {
+            let id = &self.changes[*i].id;
+            let used = self.changes.iter().any(|c| {
+                matches!(c.method.as_str(), "addUnit" | "addMachines")
+                    && c.requires.contains(id)
+                    && [c.arg("to"), c.arg("parent-id")]
+                        .into_iter()
+                        .flatten()
+                        .any(|t| t.strip_prefix('$') == Some(id))
+            });
+            if used || self.m.applications.is_empty() {
+                continue;
+            }
+            let taken: BTreeSet<&String> = self
+                .d
+                .machines
+                .keys()
+                .filter_map(|m| self.map.get(m))
+                .collect();
+            let free: Vec<String> =
+                natural::sorted(self.m.machines.keys().filter(|m| !taken.contains(m)))
+                    .into_iter()
+                    .map(|m| format!("{m:?}"))
+                    .collect();
+            let free = match &free[..] {
+                [] => String::new(),
+                [one] => format!(", perhaps to unreferenced model machine {one}"),
+                many => format!(", perhaps to one of model machines [{}]", many.join(", ")),
+            };
+            let hosts: Vec<String> = self
+                .specs()
+                .into_iter()
+                .filter(|(_, a)| a.to.contains(name))
+                .map(|(n, _)| n)
+                .collect();
+            let hosts = if hosts.is_empty() {
+                String::new()
+            } else {
+                format!(" - the target should host [{}]", hosts.join(", "))
+            };
+            return Err(Error::new(
+                ErrorKind::Bundle,
+                "plan the bundle",
+                format!("bundle and machine mapping are inconsistent: need an explicit entry mapping bundle machine {name:?}{free}{hosts}"),
+            )
+            .hint("say which machine of the model it is in PlanOptions::machine_map"));
+        }
+        Ok(())
     }
 
     pub(super) fn number(&mut self, key: &str) -> u64 {

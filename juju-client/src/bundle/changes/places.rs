@@ -92,7 +92,7 @@ impl Planner<'_> {
         if container.is_empty() {
             let spec = MachineSpec {
                 constraints: constraints.clone(),
-                base: base_text(app, self.d),
+                base: base_text(app, self.d, self.o),
                 ..MachineSpec::default()
             };
             let empty = natural::sorted(self.m.machines.keys().filter(|m| !m.contains('/')))
@@ -118,7 +118,7 @@ impl Planner<'_> {
         let machine = self.next_machine();
         let mut args = Map::new();
         put(&mut args, "container-type", container);
-        put(&mut args, "base", &base_text(app, self.d));
+        put(&mut args, "base", &base_text(app, self.d, self.o));
         put(&mut args, "constraints", &constraints);
         let shown = if container.is_empty() {
             format!("new machine {machine}")
@@ -146,7 +146,7 @@ impl Planner<'_> {
         let mut args = Map::new();
         put(&mut args, "container-type", kind);
         put(&mut args, "parent-id", &on.to);
-        put(&mut args, "base", &base_text(app, self.d));
+        put(&mut args, "base", &base_text(app, self.d, self.o));
         put(
             &mut args,
             "constraints",
