@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use ipmi_lan::command::chassis::ChassisControl;
 use ipmi_lan::testing::{BmcSpec, Network, Quirks, Simulator};
-use ipmi_lan::{Client, Credentials, PowerState};
+use ipmi_lan::{Client, Credentials, PowerState, Protocol};
 
 fn admin() -> Credentials {
     Credentials::new("admin", "secret".into())
@@ -94,23 +94,30 @@ async fn a_reset_is_carried_out_at_most_once_however_often_it_is_sent() {
     }
 }
 
-#[tokio::test]
-async fn ten_thousand_cancelled_operations_leave_no_session_in_four_slots() {
+/// That many operations, cut off anywhere: before anything was sent, in each step of the handshake, in the command, in the close.
+async fn cancelled(operations: u32, protocol: Protocol) {
     let sim = fleet(1, |spec| spec.slots(4)).await;
     let addr = sim.bmc(0).addr();
-    let client = Client::default();
-    for n in 0..10_000u32 {
+    let client = Client::builder().protocol(protocol).build();
+    let (mut cut, mut ended) = (0, 0);
+    while cut < operations {
         let bmc = client.bmc(addr, admin());
-        // Cut off anywhere: before anything was sent, in each step of the handshake, in the command, in the close.
-        let patience = Duration::from_micros(u64::from(n % 50) * 20);
-        let mut work = std::pin::pin!(bmc.power_state());
+        // Patience is counted in turns of the runtime: from none to more than a session takes.
+        let turns = (cut + ended) % 10;
+        let mut patience = std::pin::pin!(async {
+            for _ in 0..turns {
+                tokio::task::yield_now().await;
+            }
+        });
         tokio::select! {
             biased;
-            _ = &mut work => {}
-            () = tokio::time::sleep(patience), if patience > Duration::ZERO => {}
-            () = tokio::task::yield_now(), if patience == Duration::ZERO => {}
+            _ = bmc.power_state() => ended += 1,
+            () = &mut patience => cut += 1,
         }
     }
+    println!("{cut} operations cut off, {ended} beside them came to their end");
+    let sessions = sim.counts().get("node0:session").copied();
+    println!("{sessions:?} sessions of RMCP+ were opened to the end");
     client.close().await;
     let begun = Instant::now();
     while sim.bmc(0).sessions() != (0, 0) && begun.elapsed() < Duration::from_secs(10) {
@@ -122,6 +129,16 @@ async fn ten_thousand_cancelled_operations_leave_no_session_in_four_slots() {
         client.bmc(addr, admin()).power_state().await.unwrap(),
         PowerState::Off
     );
+}
+
+#[tokio::test]
+async fn ten_thousand_cancelled_operations_leave_no_session_in_four_slots() {
+    cancelled(10_000, Protocol::V2).await;
+}
+
+#[tokio::test]
+async fn cancelled_operations_of_v15_leave_no_session_either() {
+    cancelled(2_000, Protocol::V15).await;
 }
 
 #[tokio::test]
