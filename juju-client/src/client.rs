@@ -514,6 +514,12 @@ impl Task {
                         }
                         // Pings are answered by the protocol's own layer with the next write.
                         Some(Ok(_)) => { let _ = sink.flush().await; continue; }
+                        Some(Err(tokio_tungstenite::tungstenite::Error::Capacity(_))) => {
+                            break Ended::Lost(format!(
+                                "a message is larger than the {} bytes that are taken: raise Options::max_frame",
+                                self.options.max_frame
+                            ));
+                        }
                         Some(Err(e)) => break Ended::Lost(e.to_string()),
                         None => break Ended::Lost("the server closed it".to_owned()),
                     };

@@ -311,3 +311,75 @@ async fn a_watch_on_3x_survives_a_cut() {
         .unwrap();
     assert!(client.watch_all().await.unwrap_err().is_not_supported());
 }
+
+#[tokio::test]
+async fn large_frames_are_taken_up_to_the_limit() {
+    // Several times what python-libjuju took at first (4 MiB); more only takes longer to make.
+    const SIZE: usize = 20 << 20;
+    let (listener, address, identity) = listen().await;
+    let id = identity.clone();
+    tokio::spawn(async move {
+        loop {
+            let mut ws = accept(&listener, &id).await;
+            tokio::spawn(async move {
+                while let Some(r) = next(&mut ws).await {
+                    let answer = if r["type"] == "Admin" {
+                        login_answer(&r["request-id"], &facades(), "4.0.15")
+                    } else {
+                        json!({"request-id": r["request-id"], "response": {"model": {"name": "x".repeat(SIZE)}}})
+                    };
+                    say(&mut ws, answer).await;
+                }
+            });
+        }
+    });
+    let connect = |limit: usize| {
+        let endpoint = Endpoint::new([address.clone()]).ca_cert(identity.ca_cert.clone());
+        let mut options = quick();
+        options.max_frame = limit;
+        options.call_timeout = Duration::from_secs(120);
+        Client::connect(endpoint, Credentials::new("admin", "pw"), options)
+    };
+    assert!(Options::default().max_frame >= 256 << 20);
+    let client = connect(Options::default().max_frame).await.unwrap();
+    assert_eq!(client.status().await.unwrap().model.name.len(), SIZE);
+    let small = connect(1 << 20).await.unwrap();
+    let e = small.status().await.unwrap_err();
+    assert!(e.to_string().contains("raise Options::max_frame"), "{e}");
+}
+
+#[tokio::test]
+async fn what_another_version_writes_another_way_is_taken() {
+    let (listener, address, identity) = listen().await;
+    let id = identity.clone();
+    tokio::spawn(async move {
+        let mut ws = accept(&listener, &id).await;
+        while let Some(r) = next(&mut ws).await {
+            let answer = if r["type"] == "Admin" {
+                login_answer(&r["request-id"], &facades(), "4.0.15")
+            } else {
+                // Nulls, numbers for texts, texts for numbers, words and fields that nobody has heard of.
+                json!({"request-id": r["request-id"], "response": {
+                    "model": {"name": 7, "type": null, "model-status": null},
+                    "machines": {"0": {"id": 0, "base": null, "agent-status": {"status": "levitating", "life": null}, "containers": null}},
+                    "applications": {"a": {"charm": null, "charm-rev": "12", "exposed": "true", "units": {"a/0": {"machine": 0, "leader": null}}, "status": null}},
+                    "relations": [{"id": "3", "endpoints": null, "key": null}],
+                    "novelty": {"x": [1]}
+                }})
+            };
+            say(&mut ws, answer).await;
+        }
+    });
+    let endpoint = Endpoint::new([address]).ca_cert(identity.ca_cert);
+    let client = Client::connect(endpoint, Credentials::new("admin", "pw"), quick())
+        .await
+        .unwrap();
+    let s = client.status().await.unwrap();
+    assert_eq!(s.model.name, "7");
+    assert_eq!(s.machines["0"].id, "0");
+    assert_eq!(s.machines["0"].agent_status.status.as_str(), "levitating");
+    assert_eq!(s.applications["a"].charm_rev, Some(12));
+    assert!(s.applications["a"].exposed);
+    assert_eq!(s.unit("a/0").unwrap().machine, "0");
+    assert_eq!(s.relations[0].id, 3);
+}

@@ -264,6 +264,17 @@ impl Applications {
             .map(drop)
     }
 
+    /// Takes a relation away by its number, as the status has it.
+    ///
+    /// # Errors
+    /// `is_not_found()`.
+    pub async fn destroy_relation_id(&self, id: i64) -> Result<()> {
+        self.0
+            .call::<Value>("Application", "DestroyRelation", json!({"relation-id": id}))
+            .await
+            .map(drop)
+    }
+
     /// Opens an application; `endpoints` narrows it.
     ///
     /// # Errors
