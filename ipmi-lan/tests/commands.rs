@@ -165,8 +165,10 @@ async fn soft_off_with_grace_diagnostic_and_a_wait_that_fails() {
         PowerChange::Unchanged
     );
     // It does not, and is powered off.
-    let mut durations = Durations::default();
-    durations.soft_off = Duration::from_secs(3600);
+    let durations = Durations {
+        soft_off: Duration::from_secs(3600),
+        ..Durations::default()
+    };
     let (sim, _client, bmc) = with(BmcSpec::new("node1").powered(true).durations(durations)).await;
     bmc.chassis_control(ChassisControl::Diagnostic)
         .await
@@ -203,8 +205,10 @@ async fn restart_without_power_cycle_and_controls_that_are_dropped() {
         drops_early_controls: true,
         ..Quirks::default()
     };
-    let mut durations = Durations::default();
-    durations.power_off = Duration::from_secs(2);
+    let durations = Durations {
+        power_off: Duration::from_secs(2),
+        ..Durations::default()
+    };
     let spec = BmcSpec::new("node1")
         .powered(true)
         .quirks(quirks)
