@@ -7,7 +7,7 @@
 //! ```
 //!
 //! With `RACE_HOLD=1` it fails where the ratios are less than wanted. Each is the best of
-//! `RACE_ROUNDS` (3) rounds, the competitors in turn within a round. `PYLXD_PYTHON` names the
+//! `RACE_ROUNDS` (1) rounds, the competitors in turn within a round. `PYLXD_PYTHON` names the
 //! Python that has pylxd (default `python3`).
 
 // A benchmark's way to fail; the others are processes of its own.
@@ -150,18 +150,14 @@ async fn main() {
         racer(cycle, "lxd-client, 50 at once", 0.0),
         racer(cycle, "lxd-client, 8 at once", 0.0),
         racer(cycle, "lxd-client, one by one", 0.0),
-        racer(cycle, "lxc, 50 processes at once", 1.5),
         racer(cycle, "lxc, one by one", 1.5),
         racer(cycle, "pylxd, one by one, wait=True", 3.0),
-        racer(cycle, "pylxd, 50 threads, wait=True", 0.0),
         racer(states, "lxd-client, recursion 2, one call", 0.0),
         racer(states, "lxc list, all columns", 1.5),
         racer(states, "pylxd, all() then state() of each", 3.0),
     ];
-    let all_at_once = format!(
-        "seq {MANY} | xargs -P {MANY} -I{{}} lxc init --empty --no-profiles -s {POOL} race-lxc-{{}} >/dev/null \
-         && seq {MANY} | xargs -P {MANY} -I{{}} lxc delete race-lxc-{{}} >/dev/null"
-    );
+    // Not many `lxc` at once: fifty of them stalled a 5.0.2 daemon for minutes (of `lxc delete`,
+    // connections that are opened ahead and stay silent; see the crate's documentation).
     let in_turn = format!(
         "for n in $(seq {MANY}); do lxc init --empty --no-profiles -s {POOL} race-lxc-$n >/dev/null || exit 1; done; \
          for n in $(seq {MANY}); do lxc delete race-lxc-$n >/dev/null || exit 1; done"
@@ -169,7 +165,7 @@ async fn main() {
     let rounds = std::env::var("RACE_ROUNDS")
         .ok()
         .and_then(|r| r.parse().ok())
-        .unwrap_or(3);
+        .unwrap_or(1);
     for _ in 0..rounds {
         let mut took = Vec::new();
         for at_once in [MANY, 8, 1] {
@@ -179,10 +175,8 @@ async fn main() {
             delete(&lxd, &names, at_once).await;
             took.push(Some(began.elapsed()));
         }
-        took.push(lxc(&all_at_once, &socket));
         took.push(lxc(&in_turn, &socket));
         took.push(pylxd("cycle", MANY, &socket));
-        took.push(pylxd("threads", MANY, &socket));
         clean(&lxd).await;
 
         let names = names("race-state", STATES);

@@ -1,15 +1,13 @@
 """The half of `benches/race.rs` that is done by pylxd: `race_pylxd.py SOCKET POOL MANY WHAT`.
 
 Prints the seconds that each thing took, as JSON. WHAT is `cycle` (MANY instances made and deleted,
-as pylxd's documentation does it: one after the other, `wait=True`), `threads` (the same with
-`wait=True` in MANY threads), or `states` (the states of all instances whose name begins with
+as pylxd's documentation does it: one after the other, `wait=True`), or `states` (the states of all instances whose name begins with
 `race-state`: one read each, as `Instance.state()` is).
 """
 
 import json
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 from pylxd import Client
 
@@ -29,21 +27,12 @@ def body(name):
     }
 
 
-def whole(name):
-    client = connect()
-    client.instances.create(body(name), wait=True)
-    client.instances.get(name).delete(wait=True)
-
-
 client = connect()
 began = time.monotonic()
 if what == "cycle":
     made = [client.instances.create(body("race-py-%d" % n), wait=True) for n in range(many)]
     for instance in made:
         instance.delete(wait=True)
-elif what == "threads":
-    with ThreadPoolExecutor(many) as threads:
-        list(threads.map(whole, ["race-py-%d" % n for n in range(many)]))
 elif what == "states":
     mine = [i for i in client.instances.all() if i.name.startswith("race-state")]
     states = [i.state().status for i in mine]
