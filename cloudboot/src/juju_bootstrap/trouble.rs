@@ -180,7 +180,7 @@ const KNOWN: &[Known] = &[
         REPORT,
     ),
     (
-        "name: expected string, got nothing",
+        ": expected string, got nothing",
         "bootstrap-params' controller-model-config lacks name, type or uuid",
         REPORT,
     ),
