@@ -1,7 +1,7 @@
 //! Juju 4.x, bootstrapped natively on the lab: MAAS deploys the Juju machine with our user data, and nothing else is done.
 
 use cloudboot::engine::{Outcome, Report, TeardownOptions};
-use cloudboot::testing::{Durations, Lab};
+use cloudboot::testing::{Durations, Fault, Lab};
 use cloudboot_tests::mission::{failures, prepare_with, run};
 use juju_client::Store;
 use secrecy::ExposeSecret as _;
@@ -71,13 +71,11 @@ async fn a_mission_with_juju_4_ends_as_the_delegated_one_does() {
         "the first password was replaced"
     );
     assert!(!user_data.contains(access.password.expose_secret()));
-    let tokens: Vec<String> = four.maas().snapshot()["tokens"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|token| token["name"].as_str().unwrap().to_owned())
-        .collect();
-    assert_eq!(tokens, ["cloudboot-lab"], "the first MAAS key was deleted");
+    assert_eq!(
+        token_names(&four),
+        ["cloudboot-lab"],
+        "the first MAAS key was deleted"
+    );
 
     // `juju` on the operator's machine works with what was written.
     let operator = four.operator();
@@ -112,6 +110,110 @@ async fn a_mission_with_juju_4_ends_as_the_delegated_one_does() {
         .unwrap();
     assert_done(&report);
     assert!(four.maas().machines().is_empty());
+}
+
+async fn until_model(lab: &Lab, overlay: &str) -> Report {
+    let (engine, _) = prepare_with(lab, overlay).await;
+    engine
+        .build()
+        .unwrap()
+        .run_until("juju.model")
+        .await
+        .unwrap()
+}
+
+fn token_names(lab: &Lab) -> Vec<String> {
+    let tokens = lab.maas().snapshot()["tokens"].take();
+    let names = tokens.as_array().unwrap().iter();
+    names
+        .map(|token| token["name"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_are_lost_make_nothing_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let lab = lab(&folder).await;
+    let calls = [
+        "op=create_authorisation_token",
+        "op=allocate",
+        "op=set_owner_data",
+        "op=deploy",
+        "juju UserManager.SetPassword",
+        "juju Cloud.UpdateCredentialsCheckModels",
+        "op=delete_authorisation_token",
+    ];
+    for call in calls {
+        lab.faults().next(call, 1, Fault::CutAfter);
+    }
+    assert_done(&until_model(&lab, FOUR).await);
+    let met = lab.faults().met();
+    for call in calls {
+        assert!(
+            met.keys().any(|met| met.contains(call)),
+            "{call} in {met:?}"
+        );
+    }
+    assert_eq!(lab.maas().counts()["allocate"], 1);
+    assert_eq!(token_names(&lab), ["cloudboot-lab"]);
+    let juju = lab.juju().unwrap();
+    assert_ne!(
+        juju.access().password.expose_secret(),
+        juju.identity().password
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_fails_is_told_of_given_back_and_deployed_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let lab = lab(&folder).await;
+    let sha = "00".repeat(32);
+    let wrong = format!(
+        "juju: {{channel: 4.0/stable, controller: {{agent: {{version: 4.0.15, url: 'http://mirror.lab/other.tgz', sha256: '{sha}', size: 3}}}}}}"
+    );
+    let report = until_model(&lab, &wrong).await;
+    let said = failures(&report).join("\n");
+    assert!(
+        said.contains("could not fetch the archive of Juju's agent")
+            && said.contains("mirrors.juju_agents"),
+        "{said}"
+    );
+    assert!(lab.juju().is_none());
+    let before = lab.maas().machines();
+    let before = before
+        .iter()
+        .find(|machine| machine.hostname == "juju-machine")
+        .unwrap();
+
+    assert_done(&until_model(&lab, FOUR).await);
+    let after = lab.maas().machine(&before.system_id).unwrap();
+    assert_ne!(after.agent_name, before.agent_name, "with UUIDs of its own");
+    assert_eq!(token_names(&lab), ["cloudboot-lab"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_juju_machine_has_every_tag_that_its_bootstrap_asks_for() {
+    for channel in ["3.1", "4.0"] {
+        let folder = tempfile::tempdir().unwrap();
+        let lab = lab(&folder).await;
+        let overlay = format!("juju: {{channel: '{channel}', bootstrap: {{tags: [juju, big]}}}}");
+        assert_done(&until_model(&lab, &overlay).await);
+        let machines = lab.maas().machines();
+        let machine = machines
+            .iter()
+            .find(|machine| machine.hostname == "juju-machine")
+            .unwrap();
+        for tag in ["juju", "big"] {
+            assert!(
+                machine.tags.iter().any(|has| has == tag),
+                "{tag} in {:?}",
+                machine.tags
+            );
+        }
+        assert_eq!(machine.status, 6, "it is the controller's");
+        let identity = lab.juju().unwrap().identity();
+        assert_eq!(machine.agent_name, identity.model_uuid);
+    }
 }
 
 /// The folder `juju` under the operator's state.

@@ -51,7 +51,15 @@ impl Machine {
             machine.run(&["chmod", "755", "/usr/local/bin/curl"]);
         }
         machine.run(&["cp", "/srv/jujud", "/srv/jujuc"]);
-        machine.run(&["tar", "czf", "/srv/agent.tgz", "-C", "/srv", "jujud", "jujuc"]);
+        machine.run(&[
+            "tar",
+            "czf",
+            "/srv/agent.tgz",
+            "-C",
+            "/srv",
+            "jujud",
+            "jujuc",
+        ]);
         let archive = std::fs::read(machine.at("/srv/agent.tgz")).unwrap();
         let sum = machine.enter(&["sha256sum", "/srv/agent.tgz"]).stdout;
         machine.agent.sha256 = String::from_utf8_lossy(&sum[..64]).into_owned();
@@ -86,7 +94,12 @@ impl Machine {
 
     /// As it was before.
     fn clean(&self) {
-        self.enter(&["systemctl", "stop", "native.service", "jujud-machine-0.service"]);
+        self.enter(&[
+            "systemctl",
+            "stop",
+            "native.service",
+            "jujud-machine-0.service",
+        ]);
         self.enter(&["systemctl", "disable", "jujud-machine-0.service"]);
         self.enter(&["systemctl", "reset-failed"]);
         self.run(&["bash", "-c", "rm -rf /var/lib/juju /var/log/juju /etc/systemd/system/jujud-machine-0.service /usr/local/sbin/native-bootstrap /var/lib/cloud /var/log/cloud-init-output.log; systemctl daemon-reload; mkdir -p /var/lib/cloud/instance"]);
@@ -102,7 +115,13 @@ impl Machine {
     fn start(&self, command: &[&str], patience: Duration) -> Option<bool> {
         let output = format!("StandardOutput=append:{OUTPUT}");
         let error = format!("StandardError=append:{OUTPUT}");
-        let mut args = vec!["systemd-run", "-q", "--unit=native", "-p", "RemainAfterExit=yes"];
+        let mut args = vec![
+            "systemd-run",
+            "-q",
+            "--unit=native",
+            "-p",
+            "RemainAfterExit=yes",
+        ];
         args.extend(["-p", &output, "-p", &error]);
         args.extend(command);
         self.run(&args);
@@ -145,7 +164,10 @@ impl Machine {
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        match text.split_once("CA:").map(|(_, rest)| rest.split_once(":END")) {
+        match text
+            .split_once("CA:")
+            .map(|(_, rest)| rest.split_once(":END"))
+        {
             Some(Some((ca, _))) => Ok(ca.to_owned()),
             _ => Err(text),
         }
@@ -178,7 +200,11 @@ async fn child() {
 /// The file of a path, changed.
 fn changed(data: &UserData, path: &str, change: impl Fn(&str) -> String) -> UserData {
     let mut data = data.clone();
-    let file = data.files.iter_mut().find(|file| file.path == path).unwrap();
+    let file = data
+        .files
+        .iter_mut()
+        .find(|file| file.path == path)
+        .unwrap();
     let text = file.content.expose_secret().to_owned();
     let now = change(&text);
     assert_ne!(now, text, "{path} is changed");
@@ -213,7 +239,13 @@ fn comes_up_with_keys_of_its_own(machine: &Machine) {
     let proof = ProofKey::new();
     let data = render(&machine.bootstrap(Keys::OnMachine(proof.clone())));
     let done = machine.boot(&data, Duration::from_secs(60));
-    assert_eq!(done, Some(true), "{}\n{}", machine.read(OUTPUT), machine.read(LOG));
+    assert_eq!(
+        done,
+        Some(true),
+        "{}\n{}",
+        machine.read(OUTPUT),
+        machine.read(LOG)
+    );
 
     let ca = machine.contact(proof.expose()).unwrap();
     let conf = machine.conf();
@@ -221,7 +253,10 @@ fn comes_up_with_keys_of_its_own(machine: &Machine) {
         let body = |pem: &str| pem.split_whitespace().collect::<String>();
         body(one) == body(other)
     };
-    assert!(same(&ca, conf["cacert"].as_str().unwrap()), "{ca}\n{conf:?}");
+    assert!(
+        same(&ca, conf["cacert"].as_str().unwrap()),
+        "{ca}\n{conf:?}"
+    );
     let error = machine.contact(b"another key").unwrap_err();
     assert!(error.contains("Forbidden"), "{error}");
 
@@ -235,7 +270,15 @@ fn comes_up_with_keys_of_its_own(machine: &Machine) {
     ] {
         assert!(!machine.at(path).exists(), "{path}");
     }
-    let grep = ["grep", "-rls", "first: .password", "/var/lib/juju", "/var/lib/cloud", "/etc", "/usr/local"];
+    let grep = [
+        "grep",
+        "-rls",
+        "first: .password",
+        "/var/lib/juju",
+        "/var/lib/cloud",
+        "/etc",
+        "/usr/local",
+    ];
     assert_eq!(String::from_utf8_lossy(&machine.enter(&grep).stdout), "");
     machine.run(&["systemctl", "is-enabled", "-q", "jujud-machine-0.service"]);
 }
@@ -244,7 +287,13 @@ fn comes_up_with_given_keys(machine: &Machine) {
     machine.clean();
     let data = render(&machine.bootstrap(given()));
     let done = machine.boot(&data, Duration::from_secs(60));
-    assert_eq!(done, Some(true), "{}\n{}", machine.read(OUTPUT), machine.read(LOG));
+    assert_eq!(
+        done,
+        Some(true),
+        "{}\n{}",
+        machine.read(OUTPUT),
+        machine.read(LOG)
+    );
 }
 
 /// The script is run again after it was cut short: with the same keys, and without the database of the failed try.
@@ -254,14 +303,29 @@ fn is_taken_up_again_half_done(machine: &Machine) {
     let data = render(&machine.bootstrap(Keys::OnMachine(proof.clone())));
     std::fs::write(machine.at("/run/jujud-fails"), "").unwrap();
     assert_eq!(machine.boot(&data, Duration::from_secs(60)), Some(false));
-    assert!(machine.read(OUTPUT).contains("could not set up the controller"), "{}", machine.read(OUTPUT));
+    assert!(
+        machine
+            .read(OUTPUT)
+            .contains("could not set up the controller"),
+        "{}",
+        machine.read(OUTPUT)
+    );
     assert!(machine.at("/var/lib/juju/dqlite").exists());
     let before = machine.conf();
     std::fs::remove_file(machine.at("/run/jujud-fails")).unwrap();
     machine.enter(&["systemctl", "stop", "native.service"]);
     machine.enter(&["systemctl", "reset-failed"]);
-    let again = machine.start(&["/usr/local/sbin/native-bootstrap"], Duration::from_secs(60));
-    assert_eq!(again, Some(true), "{}\n{}", machine.read(OUTPUT), machine.read(LOG));
+    let again = machine.start(
+        &["/usr/local/sbin/native-bootstrap"],
+        Duration::from_secs(60),
+    );
+    assert_eq!(
+        again,
+        Some(true),
+        "{}\n{}",
+        machine.read(OUTPUT),
+        machine.read(LOG)
+    );
     assert_eq!(machine.conf()["cacert"], before["cacert"]);
     machine.contact(proof.expose()).unwrap();
 }
@@ -295,27 +359,64 @@ fn tells_what_is_wrong(machine: &Machine) {
     };
     type Change<'a> = Box<dyn Fn(&UserData) -> UserData + 'a>;
     let mut cases: Vec<(String, Change<'_>)> = Vec::new();
-    for field in ["tag", "controller", "model", "cacert", "controllercert", "controllerkey", "oldpassword", "nonce", "apiaddresses"] {
-        cases.push((format!("agent.conf without {field}"), Box::new(without(CONF, field))));
+    for field in [
+        "tag",
+        "controller",
+        "model",
+        "cacert",
+        "controllercert",
+        "controllerkey",
+        "oldpassword",
+        "nonce",
+        "apiaddresses",
+    ] {
+        cases.push((
+            format!("agent.conf without {field}"),
+            Box::new(without(CONF, field)),
+        ));
     }
-    for field in ["agent-version", "uuid", "custom-image-metadata", "controller-cloud", "controller-cloud-credential", "controller-cloud-credential-name", "controller-charm-channel", "bootstrap-machine-instance-id"] {
-        cases.push((format!("bootstrap-params without {field}"), Box::new(without(PARAMS, field))));
+    for field in [
+        "agent-version",
+        "uuid",
+        "custom-image-metadata",
+        "controller-cloud",
+        "controller-cloud-credential",
+        "controller-cloud-credential-name",
+        "controller-charm-channel",
+        "bootstrap-machine-instance-id",
+    ] {
+        cases.push((
+            format!("bootstrap-params without {field}"),
+            Box::new(without(PARAMS, field)),
+        ));
     }
     let replace = |path: &'static str, from: &'static str, to: &'static str| -> Change<'static> {
         Box::new(move |data| changed(data, path, |text| text.replace(from, to)))
     };
-    cases.push(("a wrong nonce".into(), replace(CONF, "user-admin:bootstrap", "user-admin:boot")));
+    cases.push((
+        "a wrong nonce".into(),
+        replace(CONF, "user-admin:bootstrap", "user-admin:boot"),
+    ));
     cases.push((
         "a SEC1 key of the CA".into(),
         Box::new(|data| {
             changed(data, CONF, |text| {
-                let line = text.lines().find(|line| line.starts_with("caprivatekey:")).unwrap();
+                let line = text
+                    .lines()
+                    .find(|line| line.starts_with("caprivatekey:"))
+                    .unwrap();
                 text.replace(line, &line.replace("PRIVATE KEY", "EC PRIVATE KEY"))
             })
         }),
     ));
-    cases.push(("an endpoint without /MAAS".into(), replace(PARAMS, "5240/MAAS", "5240/")));
-    cases.push(("another archive's sha256 told".into(), replace(TOOLS, "\"sha256\":\"", "\"sha256\":\"0")));
+    cases.push((
+        "an endpoint without /MAAS".into(),
+        replace(PARAMS, "5240/MAAS", "5240/"),
+    ));
+    cases.push((
+        "another archive's sha256 told".into(),
+        replace(TOOLS, "\"sha256\":\"", "\"sha256\":\"0"),
+    ));
 
     let mut told = Vec::new();
     for (what, change) in cases {
@@ -323,7 +424,8 @@ fn tells_what_is_wrong(machine: &Machine) {
         let done = machine.boot(&change(&sound), Duration::from_secs(20));
         let log = format!("{}\n{}", machine.read(OUTPUT), machine.read(LOG));
         assert_ne!(done, Some(true), "{what}: {log}");
-        let said = trouble::explain(&log).map_or_else(|| format!("NOTHING of\n{log}"), |(why, _)| why.to_owned());
+        let said = trouble::explain(&log)
+            .map_or_else(|| format!("NOTHING of\n{log}"), |(why, _)| why.to_owned());
         told.push(format!("{what}: {said}"));
     }
     insta::assert_snapshot!(told.join("\n"));

@@ -324,3 +324,7 @@ impl Container {
 fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
+
+#[cfg(all(test, feature = "testing"))]
+#[path = "bootstrap_tests.rs"]
+mod tests;
