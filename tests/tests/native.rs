@@ -79,7 +79,9 @@ async fn a_mission_with_juju_4_ends_as_the_delegated_one_does() {
 
     // `juju` on the operator's machine works with what was written.
     let operator = four.operator();
-    let store = find_store(&operator.folder);
+    let folder = find_store(&operator.folder);
+    let store = Store::read(&folder).unwrap();
+    has_the_clients_own_keys(&folder);
     let written = store.controller(None).unwrap();
     assert_eq!(written.uuid, access.uuid);
     assert_eq!(
@@ -216,12 +218,89 @@ async fn the_juju_machine_has_every_tag_that_its_bootstrap_asks_for() {
     }
 }
 
+/// Every key of the files that `juju bootstrap` and `juju add-model` leave (Juju's `jujuclient` package), private files.
+fn has_the_clients_own_keys(folder: &std::path::Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let files: [(&str, &[&str]); 5] = [
+        (
+            "controllers.yaml",
+            &[
+                "controllers:",
+                "maas-controller:",
+                "uuid:",
+                "api-endpoints:",
+                ":17070",
+                "ca-cert:",
+                "BEGIN CERTIFICATE",
+                "cloud: maas-one",
+                "region: default",
+                "type: maas",
+                "agent-version: 4.0.15",
+                "controller-machine-count: 1",
+                "active-controller-machine-count: 1",
+                "current-controller: maas-controller",
+            ],
+        ),
+        (
+            "accounts.yaml",
+            &[
+                "controllers:",
+                "user: admin",
+                "password:",
+                "last-known-access: superuser",
+            ],
+        ),
+        (
+            "models.yaml",
+            &[
+                "models:",
+                "admin/openstack:",
+                "uuid:",
+                "type: iaas",
+                "branch: master",
+                "current-model: admin/openstack",
+            ],
+        ),
+        (
+            "clouds.yaml",
+            &[
+                "clouds:",
+                "maas-one:",
+                "type: maas",
+                "auth-types:",
+                "oauth1",
+                "endpoint:",
+            ],
+        ),
+        (
+            "credentials.yaml",
+            &[
+                "credentials:",
+                "maas-one:",
+                "anyuser:",
+                "auth-type: oauth1",
+                "maas-oauth:",
+            ],
+        ),
+    ];
+    for (name, keys) in files {
+        let path = folder.join(name);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let plain = text.replace(['"', '\''], "");
+        for key in keys {
+            assert!(plain.contains(key), "{key} in {name}");
+        }
+        let mode = path.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
 /// The folder `juju` under the operator's state.
-fn find_store(folder: &std::path::Path) -> Store {
+fn find_store(folder: &std::path::Path) -> std::path::PathBuf {
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         if folder.join("controllers.yaml").exists() {
-            return Store::read(&folder).unwrap();
+            return folder;
         }
         for entry in std::fs::read_dir(&folder).unwrap().flatten() {
             if entry.path().is_dir() {

@@ -31,7 +31,7 @@ pub const PORT: u16 = 17070;
 pub const NONCE: &str = "user-admin:bootstrap";
 
 /// A controller that is to be.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Bootstrap {
     /// Its name.
@@ -63,6 +63,22 @@ pub struct Bootstrap {
     pub hardware: (u64, u64),
     /// The proxy through which the machine fetches the archive: for http and https.
     pub proxy: (Option<Url>, Option<Url>),
+}
+
+impl fmt::Debug for Bootstrap {
+    /// Without the settings and the proxy, whose addresses may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bootstrap")
+            .field("name", &self.name)
+            .field("controller_uuid", &self.controller_uuid)
+            .field("model_uuid", &self.model_uuid)
+            .field("agent", &self.agent)
+            .field("cloud", &self.cloud)
+            .field("instance_id", &self.instance_id)
+            .field("keys", &self.keys)
+            .field("hardware", &self.hardware)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Bootstrap {
@@ -182,7 +198,7 @@ pub fn lxd_instance_name(model_uuid: &str) -> String {
 }
 
 /// The agent's archive.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Agent {
     /// Its version, `4.0.15`. It must be what `jujud` in it says of itself, to the patch.
@@ -193,6 +209,17 @@ pub struct Agent {
     pub sha256: String,
     /// Its size in bytes.
     pub size: u64,
+}
+
+impl fmt::Debug for Agent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agent")
+            .field("version", &self.version)
+            .field("url", &crate::rest::shown(&self.url))
+            .field("sha256", &self.sha256)
+            .field("size", &self.size)
+            .finish()
+    }
 }
 
 impl Agent {
@@ -381,7 +408,7 @@ impl fmt::Debug for GivenKeys {
 }
 
 /// Where the charm `juju-controller` comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Charm {
     /// The store.
@@ -398,6 +425,15 @@ pub enum Charm {
         /// Its SHA-256 in hexadecimal.
         sha256: String,
     },
+}
+
+impl fmt::Debug for Charm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store { track, risk } => write!(f, "juju-controller {track}/{risk}"),
+            Self::File { url, .. } => write!(f, "juju-controller at {}", crate::rest::shown(url)),
+        }
+    }
 }
 
 /// All that a fresh Ubuntu machine needs to become the controller.

@@ -310,9 +310,27 @@ fn what_a_real_agent_would_stumble_over_is_told_beforehand() {
 #[test]
 fn debug_holds_no_secret() {
     for keys in [given(), on_machine()] {
-        let wanted = bootstrap(keys);
-        let shown = format!("{wanted:?} {:?}", render(&wanted));
-        for secret in ["first-", "AAAA", &"5a".repeat(32), "PRIVATE"] {
+        let mut wanted = bootstrap(keys);
+        let proxy: Url = "http://user:proxy-password@proxy.example:3128"
+            .parse()
+            .unwrap();
+        wanted.proxy = (Some(proxy.clone()), Some(proxy.clone()));
+        wanted
+            .settings
+            .insert("juju-http-proxy".into(), proxy.as_str().into());
+        wanted.agent.url = proxy.join("/agent.tgz").unwrap();
+        wanted.charm = Charm::File {
+            url: proxy,
+            sha256: SHA.into(),
+        };
+        let shown = format!("{wanted:?} {:?} {:?}", wanted.charm, render(&wanted));
+        for secret in [
+            "proxy-password",
+            "first-",
+            "AAAA",
+            &"5a".repeat(32),
+            "PRIVATE",
+        ] {
             assert!(!shown.contains(secret), "{secret} in {shown}");
         }
     }

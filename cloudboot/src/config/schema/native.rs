@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use crate::config::kinds::{POSITIVE, SHA256, TEXT, URL};
+use crate::config::kinds::{POSITIVE, SERVICE_URL, SHA256, TEXT};
 use crate::config::reader::Section;
 
 /// `juju.controller.agent`: the archive of Juju's agent, instead of the newest one of `juju.channel` in Juju's streams.
@@ -38,7 +38,7 @@ impl AgentArchive {
         }
         let agent = controller.section("agent");
         let version = agent.required("version", &TEXT);
-        let url = agent.required("url", &URL);
+        let url = agent.required("url", &SERVICE_URL);
         let sha256 = agent.required("sha256", &SHA256);
         let size = agent.required("size", &POSITIVE);
         Some(Some(Self {
@@ -58,7 +58,7 @@ impl CharmFile {
             return Some(None);
         }
         let charm = controller.section("charm");
-        let url = charm.required("url", &URL);
+        let url = charm.required("url", &SERVICE_URL);
         let sha256 = charm.required("sha256", &SHA256);
         Some(Some(Self {
             url: url?,
