@@ -36,6 +36,9 @@ struct Kept {
     ca_cert: String,
     user: String,
     password: String,
+    /// The region of its cloud, as it was bootstrapped.
+    #[serde(default)]
+    region: String,
 }
 
 /// How the controller comes to be.
@@ -72,14 +75,16 @@ pub(super) async fn kept(cx: &Context) -> Result<Option<ControllerAccess>, Error
             format!("line {}: not what we keep", error.line()),
         )
     })?;
-    Ok(Some(ControllerAccess::new(
+    let mut access = ControllerAccess::new(
         kept.name,
         kept.uuid,
         kept.endpoints,
         kept.ca_cert,
         kept.user,
         kept.password.into(),
-    )))
+    );
+    access.region = kept.region;
+    Ok(Some(access))
 }
 
 pub(super) async fn keep(access: &ControllerAccess, cx: &Context) -> Result<(), Error> {
@@ -90,6 +95,7 @@ pub(super) async fn keep(access: &ControllerAccess, cx: &Context) -> Result<(), 
         ca_cert: access.ca_cert.clone(),
         user: access.user.clone(),
         password: access.password.expose_secret().to_owned(),
+        region: access.region.clone(),
     };
     let text = serde_json::to_string(&kept)
         .map_err(|error| Error::terminal("keep the controller's access", error.to_string()))?;
