@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 const MACHINES: usize = 10_000;
 const READS: usize = 1_000;
 /// The best of so many runs counts, for both: the machine may be busy with something else.
-const RUNS: usize = 3;
+const RUNS: usize = 5;
 
 /// A line of `/proc/self/status` in MiB.
 fn memory(line: &str) -> f64 {
@@ -206,10 +206,14 @@ async fn ours(region: &FakeRegion, key: &str, whole: &Bytes) -> Measured {
         assert_eq!(listed.len(), MACHINES);
         drop(listed);
 
-        let id = "gxg7pw".parse().unwrap();
-        let machines = client.machines();
+        let id: maas_client::SystemId = "gxg7pw".parse().unwrap();
         let began = Instant::now();
-        let reads = futures_util::future::join_all((0..READS).map(|_| machines.read(&id))).await;
+        let mut reads = tokio::task::JoinSet::new();
+        for _ in 0..READS {
+            let (machines, id) = (client.machines(), id.clone());
+            reads.spawn(async move { machines.read(&id).await });
+        }
+        let reads = reads.join_all().await;
         best.reads = best.reads.min(began.elapsed().as_secs_f64());
         assert!(reads.iter().all(Result::is_ok));
     }
@@ -238,8 +242,11 @@ async def main():
         with open("/proc/self/clear_refs", "w") as refs:
             refs.write("5")
         before, began = memory("VmRSS:"), time.perf_counter()
-        # What its dispatch and its Machines do with a body.
-        listed = origin.Machines(map(origin.Machine, json.loads(content.decode("utf-8"))))
+        # What its dispatch and its Machines do with a body; the dispatch decodes each one twice.
+        data = json.loads(content.decode("utf-8"))
+        data = json.loads(content.decode("utf-8"))
+        listed = origin.Machines(map(origin.Machine, data))
+        del data
         best[0] = min(best[0], time.perf_counter() - began)
         if run == 0:
             best[1] = memory("VmHWM:") - before

@@ -92,7 +92,7 @@ impl ApiKey {
         if secret.is_empty() {
             text.to_owned()
         } else {
-            text.replace(secret, "<secret>")
+            text.replace(secret, "[secret]")
         }
     }
 
@@ -185,7 +185,7 @@ mod tests {
         assert!("a:b:".parse::<ApiKey>().is_err());
         let key: ApiKey = "a:b:hidden".parse().unwrap();
         assert!(!format!("{key:?}").contains("hidden"));
-        assert_eq!(key.scrub("string: &hidden'"), "string: &<secret>'");
+        assert_eq!(key.scrub("string: &hidden'"), "string: &[secret]'");
         assert_eq!(key.expose().expose_secret(), "a:b:hidden");
     }
 }

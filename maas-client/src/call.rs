@@ -189,6 +189,8 @@ impl Call {
 
     async fn once(&self, operation: &str) -> Result<Answer> {
         let inner = &self.client.0;
+        // Held until the answer is read; it is closed by nobody.
+        let _slot = inner.slots.acquire().await;
         let mut url = inner.base.clone();
         url.set_path(&format!("{}{}", url.path(), self.path));
         if !self.query.is_empty() {
@@ -290,7 +292,7 @@ impl Call {
         for (name, value) in &self.form {
             // What is shorter hides nothing, and stands in every text.
             if value.len() >= 4 && (name.contains("pass") || name.contains("secret")) {
-                text = text.replace(value.as_str(), "<secret>");
+                text = text.replace(value.as_str(), "[secret]");
             }
         }
         text
@@ -324,7 +326,11 @@ impl Call {
             .with_unclear(unclear)
             .with_retryable(!unclear)
             .with_source(e);
-        if kind == ErrorKind::Connect {
+        if kind == ErrorKind::Connect && error.to_string().contains("certificate") {
+            error.with_hint(
+                "give the CA that signed the region's certificate, and the name that it is for",
+            )
+        } else if kind == ErrorKind::Connect {
             error.with_hint("is the region controller running, and is the address right?")
         } else {
             error
@@ -355,8 +361,11 @@ pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
 
 impl Answer {
     fn read<T: DeserializeOwned>(&self, operation: &str, safe: bool, secret: bool) -> Result<T> {
-        // Where a fault lies is worth its time only when there is one.
-        if let Ok(value) = serde_json::from_slice(&self.body) {
+        // One look at the whole text is faster than one at every string of it, and where a fault lies is
+        // worth its time only when there is one.
+        if let Ok(text) = std::str::from_utf8(&self.body)
+            && let Ok(value) = serde_json::from_str(text)
+        {
             return Ok(value);
         }
         let again = || {

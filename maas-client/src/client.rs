@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::auth::ApiKey;
@@ -25,6 +26,8 @@ pub(crate) struct Inner {
     pub(crate) key: Option<ApiKey>,
     pub(crate) timeout: Duration,
     pub(crate) retry: Retry,
+    /// Shared by all clones and keys: the region is one.
+    pub(crate) slots: Arc<Semaphore>,
 }
 
 /// How often, and after how long, the client repeats what may be repeated.
@@ -73,6 +76,7 @@ pub struct ClientBuilder {
     connect_timeout: Duration,
     timeout: Duration,
     retry: Retry,
+    requests_at_once: usize,
 }
 
 impl ClientBuilder {
@@ -119,6 +123,14 @@ impl ClientBuilder {
         self
     }
 
+    /// How many requests may be under way at once (default 32); more wait for their turn, and their time
+    /// begins then. A region has a handful of workers: a thousand connections make it slower, not faster.
+    #[must_use]
+    pub fn requests_at_once(mut self, requests: usize) -> Self {
+        self.requests_at_once = requests.clamp(1, Semaphore::MAX_PERMITS);
+        self
+    }
+
     /// Builds the client; nothing is sent.
     ///
     /// # Errors
@@ -145,6 +157,7 @@ impl ClientBuilder {
             key: self.key,
             timeout: self.timeout,
             retry: self.retry,
+            slots: Arc::new(Semaphore::new(self.requests_at_once)),
         })))
     }
 }
@@ -179,6 +192,7 @@ impl Client {
             connect_timeout: Duration::from_secs(10),
             timeout: Duration::from_secs(120),
             retry: Retry::default(),
+            requests_at_once: 32,
         }
     }
 
@@ -196,6 +210,7 @@ impl Client {
             key: Some(key),
             timeout: self.0.timeout,
             retry: self.0.retry,
+            slots: self.0.slots.clone(),
         }))
     }
 

@@ -68,6 +68,7 @@ struct Inner {
     retry_after: Option<Duration>,
     unclear: bool,
     retryable: bool,
+    failure: Option<Box<crate::wait::MachineFailure>>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -94,6 +95,7 @@ impl Error {
                 kind,
                 ErrorKind::Connect | ErrorKind::Busy | ErrorKind::Unavailable
             ),
+            failure: None,
             source: None,
         }))
     }
@@ -112,6 +114,11 @@ impl Error {
         source: impl std::error::Error + Send + Sync + 'static,
     ) -> Self {
         self.0.source = Some(Box::new(source));
+        self
+    }
+
+    pub(crate) fn with_failure(mut self, failure: crate::wait::MachineFailure) -> Self {
+        self.0.failure = Some(Box::new(failure));
         self
     }
 
@@ -234,6 +241,11 @@ impl Error {
     /// What a person can do about it, where that is known.
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
+    }
+
+    /// The machine that ended a wait, with the results of its scripts and its last events.
+    pub fn machine_failure(&self) -> Option<&crate::wait::MachineFailure> {
+        self.0.failure.as_deref()
     }
 
     /// How long the server asked to wait before another try.
@@ -364,6 +376,9 @@ fn hint(kind: ErrorKind, status: u16, html: bool, body: &str) -> Option<String> 
         ErrorKind::Forbidden => "the user is no administrator, or the machine is locked",
         ErrorKind::NotFound if body.starts_with("Unknown API endpoint") => {
             "the URL does not lead to MAAS's API 2.0, or this MAAS does not have the endpoint"
+        }
+        _ if status == 407 => {
+            "the proxy in between wants a name and a password: put them into its URL"
         }
         ErrorKind::Decode if (300..400).contains(&status) => {
             "give the URL that the server redirects to"

@@ -20,16 +20,45 @@ pub(crate) fn leniently<T>(read: impl FnOnce() -> T) -> T {
     read()
 }
 
+/// What gives back the memory that it was read into and does not need: a list that grew item by item has
+/// room for up to twice as many, and ten thousand machines hold a hundred thousand lists.
+pub(crate) trait Lean {
+    /// Gives it back.
+    fn lean(&mut self) {}
+}
+
+impl<T> Lean for Vec<T> {
+    fn lean(&mut self) {
+        self.shrink_to_fit();
+    }
+}
+
+impl<T> Lean for Option<T> {}
+impl<K, V> Lean for std::collections::BTreeMap<K, V> {}
+impl Lean for serde_json::Map<String, serde_json::Value> {}
+
+macro_rules! lean {
+    ($($t:ty),*) => { $(impl Lean for $t {})* };
+}
+lean!(String, bool, u8, u16, u32, u64, i64, f64, serde_json::Value);
+lean!(
+    crate::model::NodeStatus,
+    crate::model::InterfaceSettings,
+    crate::model::VmResources
+);
+
 /// Reads a missing or `null` value as the type's default: MAAS sends `null` for most things unknown.
 pub(crate) fn or_default<'de, D, T>(d: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
-    T: serde::de::DeserializeOwned + Default,
+    T: serde::de::DeserializeOwned + Default + Lean,
 {
     if LENIENT.get() {
         return salvage(d);
     }
-    Ok(Option::<T>::deserialize(d)?.unwrap_or_default())
+    let mut value = Option::<T>::deserialize(d)?.unwrap_or_default();
+    value.lean();
+    Ok(value)
 }
 
 /// A function of its own, so that the usual reading does not carry its stack frame at every level.
@@ -81,6 +110,8 @@ macro_rules! string_enum {
                 }
             }
         }
+
+        impl $crate::macros::Lean for $name {}
 
         impl Default for $name {
             fn default() -> Self {
@@ -135,6 +166,8 @@ macro_rules! number_id {
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
         #[serde(transparent)]
         pub struct $name(pub i64);
+
+        impl $crate::macros::Lean for $name {}
 
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

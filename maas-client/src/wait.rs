@@ -1,6 +1,6 @@
 //! Waiting: what an observation means, and loops that make one call a round.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -8,7 +8,9 @@ use tokio::time::Instant;
 use crate::api::{EventParams, Machines, ResultParams};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::SystemId;
-use crate::model::{BootResource, Machine, NodeStatus, RackImageStatus, RackImages};
+use crate::model::{
+    BootResource, Event, Machine, NodeStatus, RackImageStatus, RackImages, ScriptSet,
+};
 use crate::{Client, MachineFilter};
 
 /// What a machine is waited to become.
@@ -149,25 +151,23 @@ impl Watch {
             self.last = seen;
             self.changed = Instant::now();
         }
-        if self.began.elapsed() >= self.limits.total {
-            return Err(Error::new(
-                ErrorKind::Deadline,
-                what,
-                format!(
-                    "not done within {:?}; last seen: {}",
-                    self.limits.total, self.last
-                ),
-            ));
-        }
-        if self.changed.elapsed() >= self.limits.stall {
-            return Err(Error::new(
-                ErrorKind::Deadline,
-                what,
-                format!(
-                    "nothing has changed for {:?}; last seen: {}",
-                    self.limits.stall, self.last
-                ),
-            ));
+        let over = if self.began.elapsed() >= self.limits.total {
+            format!("not done within {:?}", self.limits.total)
+        } else if self.changed.elapsed() >= self.limits.stall {
+            format!("nothing has changed for {:?}", self.limits.stall)
+        } else {
+            String::new()
+        };
+        if !over.is_empty() {
+            // Of thousands that are waited for, a page says enough.
+            let seen = crate::error::cut(&self.last, 1500);
+            let more = if seen.len() < self.last.len() {
+                "..."
+            } else {
+                ""
+            };
+            let message = format!("{over}; last seen: {seen}{more}");
+            return Err(Error::new(ErrorKind::Deadline, what, message));
         }
         let left = self.limits.total.saturating_sub(self.began.elapsed());
         tokio::time::sleep(self.limits.interval.min(left)).await;
@@ -217,9 +217,10 @@ impl Machines {
                         }
                     }
                     if pending.is_empty() {
+                        let wanted: BTreeSet<&SystemId> = ids.iter().collect();
                         return Ok(machines
                             .into_iter()
-                            .filter(|m| ids.contains(&m.system_id))
+                            .filter(|m| wanted.contains(&m.system_id))
                             .collect());
                     }
                     pending.join(", ")
@@ -230,6 +231,20 @@ impl Machines {
             watch.next(&what, seen).await?;
         }
     }
+}
+
+/// What MAAS knows of a machine that can no longer become what was waited for.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct MachineFailure {
+    /// Which machine.
+    pub system_id: SystemId,
+    /// As it was last seen; `None` when it is gone.
+    pub machine: Option<Machine>,
+    /// The results of the commissioning, tests or installation that failed; see [`ScriptSet::failures`].
+    pub results: Option<ScriptSet>,
+    /// Its last events, newest first.
+    pub events: Vec<Event>,
 }
 
 impl Client {
@@ -251,6 +266,12 @@ impl Client {
             Some(NodeStatus::FailedCommissioning) => Some("current-commissioning"),
             _ => None,
         };
+        let mut failure = MachineFailure {
+            system_id: id.clone(),
+            machine: machine.cloned(),
+            results: None,
+            events: Vec::new(),
+        };
         if let Some(set) = set
             && let Ok(set) = self.results().read(id, set, &ResultParams::new()).await
         {
@@ -261,21 +282,21 @@ impl Client {
             if !failed.is_empty() {
                 message.push_str(&format!("; scripts: {}", failed.join(", ")));
             }
+            failure.results = Some(set);
         }
-        if let Ok(events) = self
-            .events()
-            .query(&EventParams::new().id(vec![id.clone()]).limit(5u32))
-            .await
-            && !events.events.is_empty()
-        {
-            let lines: Vec<String> = events
+        let newest = EventParams::new().id(vec![id.clone()]).limit(5u32);
+        if let Ok(events) = self.events().query(&newest).await {
+            failure.events = events.events;
+        }
+        if !failure.events.is_empty() {
+            let lines: Vec<String> = failure
                 .events
                 .iter()
                 .map(|e| format!("{} {} {}", e.created, e.r#type, e.description))
                 .collect();
             message.push_str(&format!("; last events: {}", lines.join(" | ")));
         }
-        Error::new(ErrorKind::Failed, what, message)
+        Error::new(ErrorKind::Failed, what, message).with_failure(failure)
     }
 }
 
@@ -284,8 +305,10 @@ impl Client {
 pub struct ImportObservation {
     /// Whether the region says that it imports.
     pub importing: bool,
-    /// What the region has.
+    /// What the region has, or is getting.
     pub resources: Vec<BootResource>,
+    /// The wanted ones among them with their versions and files, where they were asked for.
+    pub details: Vec<BootResource>,
     /// What each rack has.
     pub racks: Vec<(SystemId, RackImages)>,
 }
@@ -307,13 +330,37 @@ impl WantedImage {
             architecture: architecture.to_owned(),
         }
     }
+
+    /// Whether this is it, with whatever kernel.
+    fn is(&self, resource: &BootResource) -> bool {
+        resource.name == self.name
+            && resource.architecture.split('/').next() == Some(&self.architecture)
+    }
 }
 
 impl ImportObservation {
-    /// Looks: whether the region imports, its list, and every rack's.
+    /// Looks: whether the region imports, its list, and every rack's. What is wanted is not looked into.
     pub async fn look(client: &Client) -> Result<Self> {
+        Self::look_for(client, &[]).await
+    }
+
+    /// The same, and whether the wanted images are whole: the region's list names an image as soon as its
+    /// first file is begun, and goes on to name it when the import has failed in its middle.
+    pub async fn look_for(client: &Client, wanted: &[WantedImage]) -> Result<Self> {
         let importing = client.boot_resources().is_importing().await?;
         let resources = client.boot_resources().list().await?;
+        let mut details = Vec::new();
+        for resource in &resources {
+            if !wanted.iter().any(|w| w.is(resource)) {
+                continue;
+            }
+            match client.boot_resources().read(resource.id).await {
+                Ok(whole) => details.push(whole),
+                // Replaced since the list was made.
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error),
+            }
+        }
         let mut racks = Vec::new();
         for rack in client.racks().list().await? {
             let images = client.racks().list_boot_images(&rack.system_id).await?;
@@ -322,21 +369,29 @@ impl ImportObservation {
         Ok(Self {
             importing,
             resources,
+            details,
             racks,
         })
     }
 
+    /// Whether the region has all files of an image. A region that does not say is taken at its list's word:
+    /// the rack decides then.
+    fn has(&self, wanted: &WantedImage) -> bool {
+        let mut known = self.details.iter().filter(|r| wanted.is(r)).peekable();
+        if known.peek().is_none() {
+            return self.resources.iter().any(|r| wanted.is(r));
+        }
+        known.any(|r| r.is_complete() != Some(false))
+    }
+
     /// Judges it: an import is done when the region has every wanted image, imports no more, and some
-    /// connected rack has them all with status `synced`. It failed when the region imports no more and an
+    /// connected rack has them all with status `synced`. (From 3.5 on every rack says so at once: racks fetch
+    /// what they need. There [`look_for`](Self::look_for) alone tells a whole image from a named one.) It failed when the region imports no more and an
     /// image is missing; the caller should have seen it importing first, or waited a moment after starting it.
     pub fn judge(&self, wanted: &[WantedImage]) -> Judgement {
         let missing: Vec<String> = wanted
             .iter()
-            .filter(|w| {
-                !self.resources.iter().any(|r| {
-                    r.name == w.name && r.architecture.split('/').next() == Some(&w.architecture)
-                })
-            })
+            .filter(|w| !self.has(w))
             .map(|w| format!("{} {}", w.name, w.architecture))
             .collect();
         if self.importing {
@@ -388,10 +443,29 @@ impl ImportObservation {
     /// How much is there, for progress: it grows while an import moves on.
     pub fn progress(&self) -> String {
         let images: usize = self.racks.iter().map(|(_, i)| i.images.len()).sum();
-        format!(
+        let mut text = format!(
             "{} resources, {images} images on racks",
             self.resources.len()
-        )
+        );
+        let (mut there, mut all) = (0.0, 0.0);
+        for file in self
+            .details
+            .iter()
+            .flat_map(|r| r.sets.values())
+            .flat_map(|s| s.files.values())
+        {
+            #[allow(clippy::cast_precision_loss)]
+            let size = file.size as f64 / 1e6;
+            all += size;
+            there += match (file.complete, file.progress) {
+                (true, _) => size,
+                (false, part) => size * part.unwrap_or(0.0).clamp(0.0, 1.0),
+            };
+        }
+        if all > 0.0 {
+            text.push_str(&format!(", {there:.1} of {all:.1} MB of the wanted images"));
+        }
+        text
     }
 }
 
@@ -415,13 +489,14 @@ impl Client {
         let mut begun = false;
         let mut watch = Watch::new(limits);
         loop {
-            let seen = match ImportObservation::look(self).await {
+            let seen = match ImportObservation::look_for(self, wanted).await {
                 Ok(look) => {
                     begun |= look.importing;
                     match look.judge(wanted) {
                         Judgement::Reached => return Ok(()),
                         Judgement::Pending(doing) => format!("{doing} ({})", look.progress()),
                         Judgement::Failed(why) if begun || began.elapsed() >= grace => {
+                            let why = format!("{why} ({})", look.progress());
                             return Err(Error::new(ErrorKind::Failed, what, why)
                                 .with_hint("look at the region's log: one source that cannot be read fails the whole import"));
                         }

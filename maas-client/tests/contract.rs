@@ -13,6 +13,8 @@
 mod dispatch;
 #[path = "recordings/dispatch_more.rs"]
 mod dispatch_more;
+#[path = "recordings/dispatch_storage.rs"]
+mod dispatch_storage;
 #[path = "recordings/load.rs"]
 mod load;
 #[path = "recordings/raw.rs"]
@@ -563,4 +565,47 @@ async fn call_every_operation() {
     println!("operations: {all} in all, {typed} with a typed way (besides the raw call)");
     assert!(missing.is_empty(), "{}", missing.join("\n"));
     assert_eq!((all, typed), (360, 360));
+}
+
+/// A bare JSON value stands only where MAAS itself has no shape for it.
+#[test]
+fn no_answer_is_a_bare_value() {
+    /// What may be anything, and why.
+    const SHAPELESS: [(&str, &str); 10] = [
+        ("api/config.rs", "get_value"), // each setting has a type of its own
+        ("api/controllers.rs", "default"), // of a power driver's field: a text, a list, a truth value
+        ("model/interface.rs", "more"),    // what a newer MAAS sets
+        ("model/machine.rs", "PowerParameterMap"), // each driver has its own
+        ("model/results.rs", "choices"),   // texts, numbers or pairs
+        ("model/results.rs", "default"),
+        ("model/results.rs", "value"), // a text, a number, a disk, an interface
+        ("model/upkeep.rs", "context"), // whatever the message's text names
+        ("model/interface.rs", "all"), // read, not answered
+        ("model/interface.rs", "Value::"),
+    ];
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+    let mut found = Vec::new();
+    for folder in ["api", "model"] {
+        for entry in std::fs::read_dir(format!("{source}/{folder}")).unwrap() {
+            let path = entry.unwrap().path();
+            let file = format!("{folder}/{}", path.file_name().unwrap().to_str().unwrap());
+            for line in std::fs::read_to_string(&path).unwrap().lines() {
+                let code = line.trim();
+                let bare = code
+                    .split(|c: char| !c.is_alphanumeric() && c != ':')
+                    .any(|word| word == "Value" || word.starts_with("Value::"))
+                    && !code.starts_with("//")
+                    && !code.starts_with("use ");
+                let allowed = SHAPELESS
+                    .iter()
+                    .any(|(f, what)| *f == file && code.contains(what))
+                    // The config's reading of its own value.
+                    || file == "api/config.rs" && code.contains("=>");
+                if bare && !allowed {
+                    found.push(format!("{file}: {code}"));
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }

@@ -12,6 +12,8 @@
 mod dispatch;
 #[path = "recordings/dispatch_more.rs"]
 mod dispatch_more;
+#[path = "recordings/dispatch_storage.rs"]
+mod dispatch_storage;
 #[path = "recordings/load.rs"]
 mod load;
 

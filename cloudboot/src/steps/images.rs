@@ -31,7 +31,7 @@ impl AwaitImage {
     }
 
     async fn judge(&self, maas: &Client) -> Result<(Judgement, String), Error> {
-        let seen = ImportObservation::look(maas)
+        let seen = ImportObservation::look_for(maas, &self.wanted())
             .await
             .attempt("look at the import")?;
         Ok((seen.judge(&self.wanted()), seen.progress()))

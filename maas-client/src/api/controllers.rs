@@ -129,6 +129,22 @@ crate::macros::model! {
         chassis: bool,
         /// Whether it can be asked.
         queryable: bool,
+        /// Whether what it can do is found by asking (a chassis).
+        can_probe: bool,
+        /// What a machine composed by it has where nothing is said.
+        defaults: Option<ComposeDefaults>,
+    }
+}
+
+crate::macros::model! {
+    /// What a composed machine has where nothing is said.
+    ComposeDefaults {
+        /// Cores.
+        cores: u32,
+        /// Memory in MiB.
+        memory: u64,
+        /// The disk in GB.
+        storage: u64,
     }
 }
 

@@ -16,6 +16,7 @@ mod storage;
 mod tags;
 mod upkeep;
 mod vmhosts;
+mod volumes;
 mod zones;
 
 pub use account::*;
@@ -34,6 +35,7 @@ pub use storage::*;
 pub use tags::*;
 pub use upkeep::*;
 pub use vmhosts::*;
+pub use volumes::*;
 pub use zones::*;
 
 use crate::Client;

@@ -133,11 +133,11 @@ model! {
     /// A resource pool.
     ResourcePool {
         [
-            /// Its name.
-            name: String,
+            /// Its id.
+            id: PoolId,
         ]
-        /// Its id.
-        id: PoolId,
+        /// Its name.
+        name: String,
         /// What it is.
         description: String,
     }

@@ -1,14 +1,16 @@
-//! Machines, controllers, their interfaces, results and events.
+//! Machines.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::ids::{BlockDeviceId, EventId, InterfaceId, LinkId, ScriptId, ScriptSetId, SystemId};
+use crate::ids::{
+    BcacheId, BlockDeviceId, CacheSetId, InterfaceId, LinkId, RaidId, ScriptSetId, SystemId,
+    VolumeGroupId,
+};
 use crate::macros::model;
 use crate::model::{
-    BlockDevice, Domain, InterfaceType, LinkMode, NodeStatus, PowerState, ResourcePool, Subnet,
-    Vlan, Zone,
+    BlockDevice, Domain, Filesystem, Interface, NodeStatus, PowerState, ResourcePool, Zone,
 };
 
 model! {
@@ -124,6 +126,58 @@ model! {
         ephemeral_deploy: bool,
         /// Hardware is reported again and again.
         enable_hw_sync: bool,
+        /// How often, in seconds.
+        sync_interval: Option<u64>,
+        /// When it was last reported.
+        last_sync: Option<String>,
+        /// When it will be reported next.
+        next_sync: Option<String>,
+        /// How the hardware tests of one kind last ended, as a script status number; -1 where none ran.
+        cpu_test_status: i64,
+        /// The same in words.
+        cpu_test_status_name: String,
+        /// The same for memory.
+        memory_test_status: i64,
+        /// In words.
+        memory_test_status_name: String,
+        /// The same for disks.
+        storage_test_status: i64,
+        /// In words.
+        storage_test_status_name: String,
+        /// The same for the network.
+        network_test_status: i64,
+        /// In words.
+        network_test_status_name: String,
+        /// The same for interfaces.
+        interface_test_status: i64,
+        /// In words.
+        interface_test_status_name: String,
+        /// The same for the rest.
+        other_test_status: i64,
+        /// In words.
+        other_test_status_name: String,
+        /// The time to live of its names, in seconds.
+        address_ttl: Option<u32>,
+        /// Its volume groups, by id.
+        volume_groups: Vec<VolumeGroupRef>,
+        /// Its RAIDs, by id.
+        raids: Vec<RaidRef>,
+        /// Its bcaches, by id.
+        bcaches: Vec<BcacheRef>,
+        /// Its cache sets, by id.
+        cache_sets: Vec<CacheSetRef>,
+        /// File systems in memory.
+        special_filesystems: Vec<Filesystem>,
+        /// What matched which constraint, where `allocate` was asked to be verbose.
+        constraints_by_type: Option<Constraints>,
+        /// Its number among the virtual machines that MAAS knows of.
+        virtualmachine_id: Option<i64>,
+        /// Whether IPv4 is off in it (long without effect).
+        disable_ipv4: bool,
+        /// It is the processor of a network card (3.7 and later).
+        is_dpu: bool,
+        /// The kernel's crashes are dumped (3.6 and later).
+        enable_kernel_crash_dump: bool,
     }
 }
 
@@ -167,6 +221,18 @@ model! {
         memory: u64,
         /// Its cores.
         cores: Vec<u32>,
+        /// Its huge pages.
+        hugepages_set: Vec<HugePages>,
+    }
+}
+
+model! {
+    /// Huge pages of a NUMA node, in bytes.
+    HugePages {
+        /// The size of each.
+        page_size: u64,
+        /// All of them.
+        total: u64,
     }
 }
 
@@ -191,91 +257,6 @@ model! {
 }
 
 model! {
-    /// A network interface.
-    Interface {
-        [
-            /// Its id.
-            id: InterfaceId,
-            /// Its name.
-            name: String,
-        ]
-        /// What kind it is.
-        r#type: InterfaceType,
-        /// Its MAC address.
-        mac_address: Option<String>,
-        /// The VLAN that it is in.
-        vlan: Option<Vlan>,
-        /// Its links to subnets.
-        links: Vec<Link>,
-        /// Names of the interfaces that it is made of.
-        parents: Vec<String>,
-        /// Names of the interfaces made of it.
-        children: Vec<String>,
-        /// Whether it is used.
-        enabled: bool,
-        /// Whether it has a carrier.
-        link_connected: bool,
-        /// Its speed in Mbit/s.
-        link_speed: u64,
-        /// The card's speed in Mbit/s.
-        interface_speed: u64,
-        /// Its MTU in bytes.
-        effective_mtu: u32,
-        /// Tags.
-        tags: Vec<String>,
-        /// Parameters of the kind (bond mode, bridge's forward delay...).
-        params: Option<Value>,
-        /// Addresses seen during commissioning.
-        discovered: Option<Vec<Discovered>>,
-        /// The node that it belongs to.
-        system_id: Option<SystemId>,
-        /// The vendor.
-        vendor: Option<String>,
-        /// The product.
-        product: Option<String>,
-        /// The firmware's version.
-        firmware_version: Option<String>,
-        /// The NUMA node.
-        numa_node: Option<u32>,
-    }
-}
-
-impl Interface {
-    /// The link to this subnet.
-    pub fn link_to(&self, subnet: crate::ids::SubnetId) -> Option<&Link> {
-        self.links
-            .iter()
-            .find(|l| l.subnet.as_ref().is_some_and(|s| s.id == subnet))
-    }
-}
-
-model! {
-    /// A link between an interface and a subnet.
-    Link {
-        [
-            /// Its id.
-            id: LinkId,
-            /// How the address is come by.
-            mode: LinkMode,
-        ]
-        /// The address.
-        ip_address: Option<String>,
-        /// The subnet.
-        subnet: Option<Subnet>,
-    }
-}
-
-model! {
-    /// An address seen during commissioning.
-    Discovered {
-        /// The address.
-        ip_address: Option<String>,
-        /// The subnet.
-        subnet: Option<Subnet>,
-    }
-}
-
-model! {
     /// What `query_power_state` answers.
     PowerQuery {
         [
@@ -289,192 +270,74 @@ model! {
 pub type PowerParameterMap = Map<String, Value>;
 
 model! {
-    /// A region or rack controller.
-    Controller {
+    /// A volume group of a machine, named: read it for the rest.
+    VolumeGroupRef {
         [
             /// Its id.
-            system_id: SystemId,
+            id: VolumeGroupId,
         ]
-        /// Its name.
-        hostname: String,
-        /// Its name with the domain.
-        fqdn: String,
-        /// Its MAAS version.
-        version: String,
-        /// Its architecture.
-        architecture: String,
-        /// Its addresses.
-        ip_addresses: Vec<String>,
-        /// Its services.
-        service_set: Vec<Service>,
-        /// Its interfaces.
-        interface_set: Vec<Interface>,
-        /// 2 rack, 3 region, 4 both.
-        node_type: i64,
-        /// The same in words.
-        node_type_name: String,
-        /// Its zone.
-        zone: Option<Zone>,
-        /// Cores.
-        cpu_count: u32,
-        /// Memory in MiB.
-        memory: u64,
-        /// Tags.
-        tag_names: Vec<String>,
-        /// Free text.
-        description: String,
-        /// Whether it has power.
-        power_state: PowerState,
-        /// Its power driver.
-        power_type: String,
-    }
-}
-
-impl Controller {
-    /// The state of a service (`dhcpd`, `rackd`, `tftp`...).
-    pub fn service(&self, name: &str) -> Option<&Service> {
-        self.service_set.iter().find(|s| s.name == name)
-    }
-}
-
-model! {
-    /// A service of a controller.
-    Service {
-        [
-            /// Its name.
-            name: String,
-            /// `running`, `degraded`, `dead`, `off` or `unknown`.
-            status: String,
-        ]
-        /// Why.
-        status_info: String,
-    }
-}
-
-model! {
-    /// A page of events.
-    Events {
-        [
-            /// The events, newest first.
-            events: Vec<Event>,
-        ]
-        /// How many there are in this page.
-        count: u64,
-        /// Where the next page is.
-        next_uri: Option<String>,
-        /// Where the previous page is.
-        prev_uri: Option<String>,
-    }
-}
-
-model! {
-    /// Something that happened.
-    Event {
-        [
-            /// Its id.
-            id: EventId,
-        ]
-        /// The node's id.
-        node: String,
-        /// The node's name.
-        hostname: String,
-        /// Who did it.
-        username: String,
-        /// `DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`.
-        level: String,
-        /// When.
-        created: String,
-        /// What kind.
-        r#type: String,
-        /// What exactly.
-        description: String,
-    }
-}
-
-model! {
-    /// A set of script results of a node.
-    ScriptSet {
-        [
-            /// Its id.
-            id: ScriptSetId,
-        ]
-        /// The node.
+        /// The machine.
         system_id: Option<SystemId>,
-        /// What ran: 0 commissioning, 1 installation, 2 testing.
-        r#type: i64,
-        /// The same in words.
-        type_name: String,
-        /// How it went, as a number (0 pending, 1 running, 2 passed, 3 failed...).
-        status: i64,
-        /// The same in words.
-        status_name: String,
-        /// When the node was last heard of.
-        last_ping: Option<String>,
-        /// When it began.
-        started: Option<String>,
-        /// When it ended.
-        ended: Option<String>,
-        /// How long it ran.
-        runtime: String,
-        /// The scripts.
-        results: Vec<ScriptResult>,
-    }
-}
-
-impl ScriptSet {
-    /// The scripts that did not pass.
-    pub fn failures(&self) -> impl Iterator<Item = &ScriptResult> {
-        // 3 failed, 4 timed out, 5 aborted, 6 degraded, 8 failed installing, 10 failed applying netplan.
-        self.results
-            .iter()
-            .filter(|r| matches!(r.status, 3..=6 | 8 | 10) && !r.suppressed)
     }
 }
 
 model! {
-    /// The result of one script.
-    ScriptResult {
-        /// Its id.
-        id: i64,
-        /// The script's name.
-        name: String,
-        /// The script.
-        script_id: Option<ScriptId>,
-        /// How it went, as a number.
-        status: i64,
-        /// The same in words.
-        status_name: String,
-        /// The script's exit status.
-        exit_status: Option<i64>,
-        /// When it began.
-        started: Option<String>,
-        /// When it ended.
-        ended: Option<String>,
-        /// How long it ran.
-        runtime: String,
-        /// Both outputs, base64 (only where asked for).
-        output: Option<String>,
-        /// Standard output, base64.
-        stdout: Option<String>,
-        /// Standard error, base64.
-        stderr: Option<String>,
-        /// The result that it stated, base64.
-        result: Option<String>,
-        /// Whether it counts no longer.
-        suppressed: bool,
-        /// The disk that was tested.
-        physical_blockdevice: Option<Value>,
-        /// The interface that was tested.
-        interface: Option<Value>,
-        /// The parameters that it ran with.
-        parameters: Option<Value>,
+    /// A RAID of a machine, named: read it for the rest.
+    RaidRef {
+        [
+            /// Its id.
+            id: RaidId,
+        ]
+        /// The machine.
+        system_id: Option<SystemId>,
     }
 }
 
 model! {
-    /// A disk that was tested.
-    TestedDevice {
-        /// Its id.
-        id: BlockDeviceId,
+    /// A bcache of a machine, named: read it for the rest.
+    BcacheRef {
+        [
+            /// Its id.
+            id: BcacheId,
+        ]
+        /// The machine.
+        system_id: Option<SystemId>,
     }
+}
+
+model! {
+    /// A cache set of a machine, named: read it for the rest.
+    CacheSetRef {
+        [
+            /// Its id.
+            id: CacheSetId,
+        ]
+        /// The machine.
+        system_id: Option<SystemId>,
+    }
+}
+
+model! {
+    /// What of a machine matched the constraints of an `allocate`, by the constraints' labels.
+    Constraints {
+        /// Interfaces.
+        interfaces: BTreeMap<String, Vec<InterfaceId>>,
+        /// Block devices and partitions.
+        storage: BTreeMap<String, Vec<StorageMatch>>,
+        /// For each machine that would fit (by MAAS's own number of it): interfaces.
+        verbose_interfaces: BTreeMap<String, BTreeMap<String, Vec<InterfaceId>>>,
+        /// For each machine that would fit: block devices.
+        verbose_storage: BTreeMap<String, BTreeMap<String, Vec<StorageMatch>>>,
+    }
+}
+
+/// What matched a storage constraint.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum StorageMatch {
+    /// A block device.
+    BlockDevice(BlockDeviceId),
+    /// Something else, such as `partition:7`.
+    Other(String),
 }

@@ -2,18 +2,28 @@
 
 mod account;
 mod boot;
-mod extra;
+mod controller;
+mod dns;
+mod interface;
 mod machine;
 mod network;
+mod node;
+mod results;
 mod status;
 mod storage;
+mod upkeep;
 mod vmhost;
 
 pub use account::*;
 pub use boot::*;
-pub use extra::*;
+pub use controller::*;
+pub use dns::*;
+pub use interface::*;
 pub use machine::*;
 pub use network::*;
+pub use node::*;
+pub use results::*;
 pub use status::*;
 pub use storage::*;
+pub use upkeep::*;
 pub use vmhost::*;

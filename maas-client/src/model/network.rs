@@ -28,9 +28,9 @@ model! {
         [
             /// Its id.
             id: VlanId,
-            /// Its tag on the wire; 0 is untagged.
-            vid: u16,
         ]
+        /// Its tag on the wire; 0 is untagged.
+        vid: u16,
         /// Its name.
         name: String,
         /// Its MTU in bytes.
@@ -60,9 +60,9 @@ model! {
         [
             /// Its id.
             id: SubnetId,
-            /// Its network.
-            cidr: String,
         ]
+        /// Its network.
+        cidr: String,
         /// Its name.
         name: String,
         /// Free text.
@@ -213,9 +213,9 @@ model! {
         [
             /// Its id.
             id: SpaceId,
-            /// Its name.
-            name: String,
         ]
+        /// Its name.
+        name: String,
         /// Free text.
         description: String,
         /// Its VLANs.
@@ -249,9 +249,9 @@ model! {
         [
             /// Its id.
             id: DomainId,
-            /// Its name.
-            name: String,
         ]
+        /// Its name.
+        name: String,
         /// Whether MAAS answers for it.
         authoritative: bool,
         /// Its time to live in seconds.

@@ -1,6 +1,8 @@
 //! Disks and what is on them.
 
-use crate::ids::{BlockDeviceId, PartitionId, SystemId};
+use crate::ids::{
+    BcacheId, BlockDeviceId, CacheSetId, PartitionId, RaidId, SystemId, VmfsId, VolumeGroupId,
+};
 use crate::macros::model;
 
 model! {
@@ -48,6 +50,8 @@ model! {
         numa_node: Option<u32>,
         /// The node.
         system_id: Option<SystemId>,
+        /// The storage pool of its VM host, of a composed machine's disk.
+        storage_pool: Option<String>,
     }
 }
 
@@ -72,6 +76,8 @@ model! {
         filesystem: Option<Filesystem>,
         /// What it is used for, in words.
         used_for: String,
+        /// `partition`.
+        r#type: String,
         /// The device that it lies on.
         device_id: Option<BlockDeviceId>,
         /// The node.
@@ -92,5 +98,135 @@ model! {
         mount_point: Option<String>,
         /// How.
         mount_options: Option<String>,
+    }
+}
+
+model! {
+    /// An LVM volume group.
+    VolumeGroup {
+        [
+            /// Its id.
+            id: VolumeGroupId,
+        ]
+        /// Its name.
+        name: String,
+        /// Its UUID.
+        uuid: String,
+        /// Its size in bytes.
+        size: u64,
+        /// What is left, in bytes.
+        available_size: u64,
+        /// What is used, in bytes.
+        used_size: u64,
+        /// What it lies on.
+        devices: Vec<BackingDevice>,
+        /// Its logical volumes.
+        logical_volumes: Vec<BlockDevice>,
+    }
+}
+
+model! {
+    /// A software RAID.
+    Raid {
+        [
+            /// Its id.
+            id: RaidId,
+        ]
+        /// Its name.
+        name: String,
+        /// Its UUID.
+        uuid: String,
+        /// Its level, such as `raid-1`.
+        level: String,
+        /// Its size in bytes.
+        size: u64,
+        /// What it lies on: block devices and partitions.
+        devices: Vec<BackingDevice>,
+        /// What stands by.
+        spare_devices: Vec<BackingDevice>,
+        /// The device that it makes.
+        virtual_device: Option<BlockDevice>,
+    }
+}
+
+model! {
+    /// A bcache device.
+    Bcache {
+        [
+            /// Its id.
+            id: BcacheId,
+        ]
+        /// Its name.
+        name: String,
+        /// Its UUID.
+        uuid: String,
+        /// Its cache set.
+        cache_set: Option<CacheSet>,
+        /// What it caches: a block device or a partition.
+        backing_device: Option<BackingDevice>,
+        /// `writeback`, `writethrough` or `writearound`.
+        cache_mode: String,
+        /// Its size in bytes.
+        size: u64,
+        /// The device that it makes.
+        virtual_device: Option<BlockDevice>,
+    }
+}
+
+model! {
+    /// A cache set of bcaches.
+    CacheSet {
+        [
+            /// Its id.
+            id: CacheSetId,
+        ]
+        /// Its name.
+        name: String,
+        /// What it lies on: a block device or a partition.
+        cache_device: Option<BackingDevice>,
+    }
+}
+
+model! {
+    /// A VMFS datastore.
+    VmfsDatastore {
+        [
+            /// Its id.
+            id: VmfsId,
+        ]
+        /// Its name.
+        name: String,
+        /// Its UUID.
+        uuid: String,
+        /// Its size in bytes.
+        size: u64,
+        /// What it lies on.
+        devices: Vec<BackingDevice>,
+        /// Its file system.
+        filesystem: Option<Filesystem>,
+    }
+}
+
+model! {
+    /// What something is made of: a block device or a partition.
+    BackingDevice {
+        [
+            /// Its id, of a block device or a partition.
+            id: i64,
+        ]
+        /// `physical`, `virtual` or `partition`.
+        r#type: String,
+        /// Its name; a partition has none.
+        name: String,
+        /// Its size in bytes.
+        size: u64,
+        /// Its path.
+        path: String,
+        /// Its UUID.
+        uuid: Option<String>,
+        /// What it is used for, in words.
+        used_for: String,
+        /// The node.
+        system_id: Option<SystemId>,
     }
 }

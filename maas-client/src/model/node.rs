@@ -1,0 +1,175 @@
+//! Devices, and nodes of any kind.
+
+use std::collections::BTreeMap;
+
+use crate::ids::{NodeDeviceId, ScriptSetId, SystemId};
+use crate::macros::model;
+use crate::model::{Domain, Interface, PowerState, Service, Zone};
+
+model! {
+    /// A device: it has names and addresses, and is not deployed.
+    Device {
+        [
+            /// Its id.
+            system_id: SystemId,
+        ]
+        /// Its name.
+        hostname: String,
+        /// Its name with the domain.
+        fqdn: String,
+        /// Its domain.
+        domain: Option<Domain>,
+        /// Its zone.
+        zone: Option<Zone>,
+        /// Free text.
+        description: String,
+        /// Whose it is.
+        owner: Option<String>,
+        /// The node that it is a part of.
+        parent: Option<SystemId>,
+        /// Its addresses.
+        ip_addresses: Vec<String>,
+        /// Its interfaces.
+        interface_set: Vec<Interface>,
+        /// Tags.
+        tag_names: Vec<String>,
+    }
+}
+
+model! {
+    /// A node of any kind, with what all kinds have.
+    Node {
+        [
+            /// Its id.
+            system_id: SystemId,
+        ]
+        /// Its name.
+        hostname: String,
+        /// Its name with the domain.
+        fqdn: String,
+        /// 0 machine, 1 device, 2 rack, 3 region, 4 both.
+        node_type: i64,
+        /// The same in words.
+        node_type_name: String,
+        /// Its domain.
+        domain: Option<Domain>,
+        /// Its zone.
+        zone: Option<Zone>,
+        /// Its addresses.
+        ip_addresses: Vec<String>,
+        /// Its interfaces.
+        interface_set: Vec<Interface>,
+        /// Tags.
+        tag_names: Vec<String>,
+        /// Free text.
+        description: String,
+        /// Its architecture.
+        architecture: String,
+        /// Cores.
+        cpu_count: u32,
+        /// The processor's speed in MHz.
+        cpu_speed: u32,
+        /// Memory in MiB.
+        memory: u64,
+        /// Swap in bytes.
+        swap_size: Option<u64>,
+        /// Whether it has power.
+        power_state: PowerState,
+        /// Its power driver.
+        power_type: String,
+        /// The operating system.
+        osystem: String,
+        /// The release.
+        distro_series: String,
+        /// A controller's MAAS version.
+        version: String,
+        /// A controller's services.
+        service_set: Vec<Service>,
+        /// The mainboard's UUID.
+        hardware_uuid: Option<String>,
+        /// Vendor, product, firmware and so on.
+        hardware_info: BTreeMap<String, String>,
+        /// What it is doing.
+        status_action: String,
+        /// How commissioning ended, as a script status number (2 is passed, 3 failed).
+        commissioning_status: i64,
+        /// The same in words.
+        commissioning_status_name: String,
+        /// How the tests ended.
+        testing_status: i64,
+        /// The same in words.
+        testing_status_name: String,
+        /// The results of the last commissioning.
+        current_commissioning_result_id: Option<ScriptSetId>,
+        /// The results of the last tests.
+        current_testing_result_id: Option<ScriptSetId>,
+        /// The results of the last installation.
+        current_installation_result_id: Option<ScriptSetId>,
+        /// How the hardware tests of one kind last ended, as a script status number; -1 where none ran.
+        cpu_test_status: i64,
+        /// The same in words.
+        cpu_test_status_name: String,
+        /// The same for memory.
+        memory_test_status: i64,
+        /// In words.
+        memory_test_status_name: String,
+        /// The same for disks.
+        storage_test_status: i64,
+        /// In words.
+        storage_test_status_name: String,
+        /// The same for the network.
+        network_test_status: i64,
+        /// In words.
+        network_test_status_name: String,
+        /// The same for interfaces.
+        interface_test_status: i64,
+        /// In words.
+        interface_test_status_name: String,
+        /// The same for the rest.
+        other_test_status: i64,
+        /// In words.
+        other_test_status_name: String,
+    }
+}
+
+model! {
+    /// A PCI or USB device of a node.
+    NodeDevice {
+        [
+            /// Its id.
+            id: NodeDeviceId,
+        ]
+        /// 1 PCIe, 2 USB.
+        bus: i64,
+        /// The same in words.
+        bus_name: String,
+        /// What kind of hardware, as a number.
+        hardware_type: i64,
+        /// The vendor's id.
+        vendor_id: String,
+        /// The product's id.
+        product_id: String,
+        /// The vendor.
+        vendor_name: String,
+        /// The product.
+        product_name: String,
+        /// The driver seen in commissioning.
+        commissioning_driver: String,
+        /// The bus's number.
+        bus_number: i64,
+        /// The device's number.
+        device_number: i64,
+        /// Its PCI address.
+        pci_address: Option<String>,
+        /// The node.
+        system_id: Option<SystemId>,
+    }
+}
+
+model! {
+    /// A node, named.
+    NodeRef {
+        /// Its id.
+        system_id: Option<SystemId>,
+    }
+}
