@@ -15,6 +15,7 @@ use super::render;
 use super::reply::{Fields, R, Reply, Req, gone, invalid, json_ok, no_choice, plain, text};
 use super::state::{State, VmHost};
 use super::types::{ComposeSpec, Composed, HostResources, MachineSpec};
+
 pub(crate) use vm_hosts::*;
 
 /// What a VM has when nobody says.

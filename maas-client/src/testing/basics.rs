@@ -11,6 +11,7 @@ use super::reply::{
     missing, no_choice, plain, text,
 };
 use super::state::{Named, SshKey, State, Tag, Token, User};
+
 pub(crate) use groups::*;
 
 pub(crate) fn version(s: &State) -> R {

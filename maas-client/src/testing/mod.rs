@@ -15,19 +15,17 @@
 //! # Ok(()) }
 //! ```
 
-mod region;
-
-mod builder;
-
 mod allocate;
 mod basics;
 mod boot;
+mod builder;
 mod defaults;
 mod interfaces;
 mod machines;
 mod network;
 mod oauth;
 mod progress;
+mod region;
 mod render;
 mod reply;
 mod server;

@@ -1,7 +1,6 @@
 //! Fabrics, VLANs, subnets, ranges, spaces, routes.
 
 mod ranges;
-
 mod subnets;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -14,6 +13,7 @@ use super::reply::{
     Fields, R, Reply, Req, gone, invalid, json_bare, json_ok, missing, no_choice, text,
 };
 use super::state::{Fabric, Named, Range, Route, State, Subnet, Vlan};
+
 pub(crate) use ranges::*;
 pub(crate) use subnets::*;
 

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::boot;
 use super::state::{Fabric, Interface, Link, Machine, Next, State, Vlan};
 use super::types::{Durations, MachineSpec, Power, PowerAction};
+
 pub(crate) use power::*;
 
 const NEW: i64 = 0;
