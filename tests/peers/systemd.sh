@@ -10,9 +10,9 @@ set -eu
 cmd=${1:-}
 [ $# -ge 2 ] || { sed -n 2p "$0" >&2; exit 2; }
 DIR=$(realpath -m "$2") CACHE=${PEERS_CACHE:-$HOME/.cache/peers} R=$(realpath -m "$2")/root
-# The packages are part of its name: another list is another folder.
-PACKAGES=systemd,systemd-sysv,dbus,dbus-user-session,netplan.io,nftables,iproute2,udev,kmod,snapd,squashfuse
-BASE=$CACHE/systemd-root-$(echo "$PACKAGES" | cksum | cut -d' ' -f1)
+# What it is made of is part of its name: another recipe is another folder.
+PACKAGES=systemd,systemd-sysv,dbus,dbus-user-session,netplan.io,nftables,iproute2,udev,kmod,snapd,fuse3,squashfuse
+BASE=$CACHE/systemd-root-$(echo "3 $PACKAGES" | cksum | cut -d' ' -f1)
 GROUP=/sys/fs/cgroup/$( [ -d /sys/fs/cgroup/unified ] && echo unified/ )cloudboot-peer-$(echo "$DIR" | cksum | cut -d' ' -f1)
 # The init: the only child of the unshare that we started.
 init_of() { [ -s "$DIR/pid" ] && cat "/proc/$(cat "$DIR/pid")/task/$(cat "$DIR/pid")/children" 2>/dev/null | tr -d ' '; }
@@ -28,7 +28,26 @@ start)
     for unit in systemd-udevd systemd-udev-trigger systemd-logind systemd-networkd-wait-online getty@tty1 console-getty apparmor e2scrub_reap snapd.seeded; do
       ln -sf /dev/null "$new/etc/systemd/system/$unit.service"
     done
-    rm -rf "$new"/var/cache/apt/archives/*.deb
+    # What snapd wants: nobody answers for udev (there is none), and no name is looked up (there is no network, and it would try for half a minute).
+    printf '#!/bin/sh\n[ "$1" = control ] || exec /usr/bin/udevadm "$@"\n' >"$new/usr/local/bin/udevadm"; chmod 755 "$new/usr/local/bin/udevadm"
+    sed -i 's/^hosts:.*/hosts: files/' "$new/etc/nsswitch.conf"; rm -f "$new/etc/resolv.conf"
+    # Two snaps of our own making, /root/core.snap and /root/cloudboot-hello.snap: a base with a shell, and a service that sleeps.
+    core=$new/tmp/core hello=$new/tmp/hello
+    mkdir -p "$core"/{meta,bin,dev,etc,home,lib64,media,mnt,proc,root,run,snap,sys,tmp} "$core"/lib/{modules,firmware,x86_64-linux-gnu} \
+      "$core"/usr/{bin,lib/snapd,share,src} "$core"/var/{cache,lib/snapd,log,snap,tmp} "$hello"/{bin,meta/hooks}
+    printf 'name: core\nversion: "16-1"\ntype: os\nsummary: nothing\ndescription: nothing\n' >"$core/meta/snap.yaml"
+    echo VERSION=2.57.6 >"$core/usr/lib/snapd/info"
+    for file in /bin/sh /bin/sleep /lib64/ld-linux-x86-64.so.2 /lib/x86_64-linux-gnu/libc.so.6 /usr/lib/snapd/snap-exec; do
+      chroot "$new" cp -L "$file" "/tmp/core$file"
+    done
+    printf 'name: cloudboot-hello\nversion: "1.0"\nsummary: ours\ndescription: its service sleeps\napps:\n  sleeper: {command: bin/sleeper, daemon: simple}\n' >"$hello/meta/snap.yaml"
+    printf '#!/bin/sh\nexec sleep 100000\n' >"$hello/bin/sleeper"
+    # It takes any configuration but one.
+    printf '#!/bin/sh\n[ ! -e "$SNAP_COMMON/refuse" ] || { echo "the hook does not like it" >&2; exit 1; }\n' >"$hello/meta/hooks/configure"
+    chmod 755 "$hello/bin/sleeper" "$hello/meta/hooks/configure"
+    chroot "$new" mksquashfs /tmp/core /root/core.snap -quiet -no-progress >&2
+    chroot "$new" mksquashfs /tmp/hello /root/cloudboot-hello.snap -quiet -no-progress >&2
+    rm -rf "$core" "$hello" "$new"/var/cache/apt/archives/*.deb
     # Two that are made at once: the first one stays.
     mv -T "$new" "$BASE" 2>/dev/null || [ -d "$BASE" ]
   fi
@@ -57,6 +76,8 @@ start)
         hostname controller
         ip link set lo up
         cd "$R"; pivot_root . .; umount -l .
+        # As systemd does where it is no container: snap-confine would bind /snap over itself.
+        mount --make-rshared /
         exec env -i container=lxc PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 /lib/systemd/systemd --log-target=journal
       '\'' _ "$@"' _ "$DIR" "$GROUP" "$BASE" </dev/null >"$DIR/out" 2>&1 &
     echo $! >"$DIR/pid"

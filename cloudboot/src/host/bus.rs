@@ -9,6 +9,7 @@ use zbus::Connection;
 use zbus::zvariant::DynamicType;
 
 use super::error::{Error, Kind, Result};
+use super::watch::{Deed, Watch};
 
 /// A bus, connected when it is first needed.
 #[derive(Clone)]
@@ -16,6 +17,8 @@ pub(super) struct Bus {
     peer: Peer,
     address: Option<String>,
     connection: Arc<Mutex<Option<Connection>>>,
+    /// Told each method before it is called.
+    pub(super) watch: Option<Watch>,
 }
 
 impl fmt::Debug for Bus {
@@ -42,6 +45,7 @@ impl Bus {
             peer,
             address,
             connection: Arc::default(),
+            watch: None,
         }
     }
 
@@ -93,6 +97,9 @@ impl Bus {
     {
         let peer = self.peer;
         let connection = self.connection(operation).await?;
+        if let Some(watch) = &self.watch {
+            watch(&Deed::Netplan(method));
+        }
         let call = connection.call_method(Some(peer.service), path, Some(interface), method, body);
         let reply = match tokio::time::timeout(timeout, call).await {
             Ok(Ok(reply)) => reply,

@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
 use super::error::{Error, Kind, Result};
+use super::watch::{Deed, Watch};
 
 /// The header that marks a text file as ours: `# managed by cloudboot: <deployment>`.
 pub fn owner_mark(deployment: &str) -> String {
@@ -21,10 +22,17 @@ pub fn marked_by(text: &str) -> Option<&str> {
 }
 
 /// The files of a host. Paths are the host's own (`/etc/hostname`); on a lab host they lie under its folder.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Files {
     root: PathBuf,
     space: Option<Space>,
+    watch: Option<Watch>,
+}
+
+impl std::fmt::Debug for Files {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Files").field("root", &self.root).finish()
+    }
 }
 
 /// Room on a file system, in bytes.
@@ -47,6 +55,20 @@ impl Files {
         Self {
             root: root.into(),
             space: None,
+            watch: None,
+        }
+    }
+
+    /// With every change told to `watch` first.
+    #[must_use]
+    pub(super) fn watched(mut self, watch: Watch) -> Self {
+        self.watch = Some(watch);
+        self
+    }
+
+    fn tell(&self, what: &'static str, path: &Path) {
+        if let Some(watch) = &self.watch {
+            watch(&Deed::File(what, path));
         }
     }
 
@@ -126,6 +148,7 @@ impl Files {
         mode: Option<u32>,
     ) -> Result<()> {
         let path = path.as_ref();
+        self.tell("write", path);
         let content = content.into();
         self.blocking(format!("write {}", path.display()), path, move |real| {
             write_atomic(&real, &content, mode)
@@ -140,6 +163,7 @@ impl Files {
         content: impl Into<Vec<u8>>,
     ) -> Result<()> {
         let path = path.as_ref();
+        self.tell("write", path);
         let content = content.into();
         self.blocking(format!("write {}", path.display()), path, move |real| {
             fs::OpenOptions::new()
@@ -154,6 +178,7 @@ impl Files {
     /// Removes a file; that it is not there is no error. Tells whether it was.
     pub async fn remove(&self, path: impl AsRef<Path>) -> Result<bool> {
         let path = path.as_ref();
+        self.tell("remove", path);
         self.blocking(
             format!("remove {}", path.display()),
             path,
@@ -169,6 +194,7 @@ impl Files {
     /// Moves a file within one file system, replacing what is there.
     pub async fn rename(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
         let (from, to) = (from.as_ref(), to.as_ref());
+        self.tell("move", from);
         let target = self.resolve(to);
         self.blocking(
             format!("move {} to {}", from.display(), to.display()),
@@ -181,6 +207,7 @@ impl Files {
     /// Makes a folder with its parents; one that exists is left as it is.
     pub async fn mkdir(&self, path: impl AsRef<Path>, mode: u32) -> Result<()> {
         let path = path.as_ref();
+        self.tell("make the folder", path);
         self.blocking(
             format!("make the folder {}", path.display()),
             path,
@@ -198,6 +225,7 @@ impl Files {
     /// Removes a folder with all that it holds; that it is not there is no error.
     pub async fn remove_dir(&self, path: impl AsRef<Path>) -> Result<bool> {
         let path = path.as_ref();
+        self.tell("remove", path);
         self.blocking(
             format!("remove the folder {}", path.display()),
             path,
@@ -233,6 +261,7 @@ impl Files {
     /// Sets a file's permission bits.
     pub async fn set_mode(&self, path: impl AsRef<Path>, mode: u32) -> Result<()> {
         let path = path.as_ref();
+        self.tell("set the mode of", path);
         self.blocking(
             format!("set the mode of {}", path.display()),
             path,

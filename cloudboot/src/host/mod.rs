@@ -20,9 +20,11 @@ pub mod packages;
 pub mod postgres;
 pub mod preflight;
 pub mod pxe;
+pub mod segment;
 pub mod snaps;
 pub mod sysctl;
 pub mod units;
+pub mod watch;
 
 pub use error::{Error, Kind, Result};
 pub use exec::{Cmd, Exec, LocalExec, Output};
@@ -35,6 +37,7 @@ pub use postgres::Postgres;
 pub use snaps::Snaps;
 pub use sysctl::Sysctl;
 pub use units::Units;
+pub use watch::{Deed, Watch};
 
 /// The controller machine.
 #[derive(Clone, Debug)]
@@ -60,6 +63,8 @@ pub struct Host {
     pub units: Arc<dyn Units>,
     /// The two commands of MAAS that have no API.
     pub maas_cli: MaasCli,
+    /// Who serves DHCP on its networks.
+    pub segment: Arc<dyn segment::Segment>,
 }
 
 impl Host {
@@ -75,7 +80,8 @@ impl Host {
         )
     }
 
-    /// A host from its transports: what the lab and embedders with a remote controller use.
+    /// A host from its transports: what the lab and embedders with a remote controller use. Its segments are this machine's; see
+    /// [`Host::with_segment`].
     pub fn assemble(
         exec: Arc<dyn Exec>,
         files: Files,
@@ -89,6 +95,7 @@ impl Host {
             nat: Nat::new(exec.clone(), files.clone(), units.clone()),
             sysctl: Sysctl::new(files.clone()),
             maas_cli: MaasCli::new(exec.clone(), files.clone()),
+            segment: Arc::new(segment::LocalSegment),
             exec,
             files,
             snaps,
@@ -96,5 +103,12 @@ impl Host {
             netplan,
             units,
         }
+    }
+
+    /// With another way to ask its network segments.
+    #[must_use]
+    pub fn with_segment(mut self, segment: Arc<dyn segment::Segment>) -> Self {
+        self.segment = segment;
+        self
     }
 }

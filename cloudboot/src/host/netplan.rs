@@ -13,6 +13,7 @@ use zbus::zvariant::OwnedObjectPath;
 
 use super::bus::{Bus, Peer};
 use super::error::{Error, Kind, Result};
+use super::watch::Watch;
 
 /// One `Set` of a change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +78,13 @@ impl DbusNetplan {
         Self {
             bus: Bus::of(PEER, Some(address.into())),
         }
+    }
+
+    /// With each method of D-Bus told to `watch` before it is called.
+    #[must_use]
+    pub fn watched(mut self, watch: Watch) -> Self {
+        self.bus.watch = Some(watch);
+        self
     }
 
     async fn open(&self, operation: &str) -> Result<String> {

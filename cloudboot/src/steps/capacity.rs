@@ -43,7 +43,7 @@ impl Sum {
     }
 
     /// With the Juju machine.
-    fn and_juju(self, site: &Site) -> Self {
+    pub(super) fn and_juju(self, site: &Site) -> Self {
         let juju = &site.config.juju_vm;
         Self {
             vms: self.vms + 1,
@@ -141,7 +141,7 @@ impl Step for CheckCapacity {
 
 impl CheckCapacity {
     /// Whether LXD holds VMs of the VM host's project already.
-    async fn vms_stand(&self) -> bool {
+    pub(super) async fn vms_stand(&self) -> bool {
         let Ok(lxd) = self.site.lxd() else {
             return false;
         };

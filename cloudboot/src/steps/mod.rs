@@ -2,7 +2,7 @@
 //!
 //! | | step | what |
 //! |---|---|---|
-//! | | [`capacity`] | the controller can hold the VMs |
+//! | | `preflight`, [`capacity`] | all that the mission will need ([`Site::preflight`]); the controller can hold the VMs |
 //! | 1 | [`install`] | snaps MAAS and LXD, package PostgreSQL |
 //! | 2 | [`database`] | role, database, owner |
 //! | 3, 4 | [`region`] | `maas init`, the HTTP server, the administrator and an API key |
@@ -43,6 +43,7 @@ pub mod nat;
 mod native;
 pub mod nodes;
 pub mod power;
+mod preflight;
 pub mod pxe;
 pub mod region;
 mod site;

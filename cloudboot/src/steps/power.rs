@@ -15,7 +15,7 @@ use maas_client::{Client, Machine, MachineFilter};
 
 use super::first_config::MachineNetwork;
 use super::{Attempt as _, Site};
-use crate::config::Ipmi;
+use crate::config::{Config, Ipmi};
 use crate::engine::{Context, Deadline, Error, Observation, Polled, Resource, Step, StepId};
 
 /// A racked machine, as its BMC.
@@ -121,18 +121,6 @@ pub struct FindBmcs {
 }
 
 impl FindBmcs {
-    /// The configured machines; empty if the configuration names none.
-    fn configured(&self) -> Vec<Racked> {
-        let machine = |machine: &crate::config::Machine| Racked {
-            name: machine.name.clone(),
-            bmc: machine.bmc.clone(),
-            boot_mac: machine.boot_mac.clone(),
-            tags: machine.tags.clone(),
-            arch: machine.arch.clone(),
-        };
-        self.site.config.machines.iter().map(machine).collect()
-    }
-
     /// Every address that may be a BMC's.
     async fn candidates(
         &self,
@@ -140,15 +128,10 @@ impl FindBmcs {
         network: &MachineNetwork,
     ) -> Result<Vec<SocketAddr>, Error> {
         let ipmi = &self.site.config.ipmi;
-        let at = |ip: IpAddr| SocketAddr::new(ip, ipmi.port);
         if !ipmi.ranges.is_empty() {
-            return Ok(ipmi
-                .ranges
-                .iter()
-                .flat_map(|range| addresses(range.from, range.to))
-                .map(at)
-                .collect());
+            return Ok(in_ranges(ipmi));
         }
+        let at = |ip: IpAddr| SocketAddr::new(ip, ipmi.port);
         let leases = maas
             .subnets()
             .ip_addresses(network.subnet)
@@ -169,45 +152,73 @@ impl FindBmcs {
         network: &MachineNetwork,
     ) -> Result<Vec<SocketAddr>, Error> {
         let candidates = self.candidates(maas, network).await?;
-        // Who answers answers from where the ping went.
-        let own: BTreeMap<SocketAddr, SocketAddr> = candidates
-            .iter()
-            .map(|own| (self.site.config.reach.forwarded(*own), *own))
-            .collect();
-        let found = ipmi_lan::discover(own.keys().copied().collect::<Vec<_>>(), 256);
-        let mut answering: Vec<_> = found
-            .filter_map(async |found| own.get(&found.ok()?.addr).copied())
-            .collect()
-            .await;
-        answering.sort_unstable();
-        answering.dedup();
-        Ok(answering)
+        Ok(answering(&self.site.config, candidates).await)
     }
+}
 
-    fn racked(&self, ipmi: &Ipmi, found: &[SocketAddr]) -> Result<Vec<Racked>, Error> {
-        let (Some(user), Some(password)) = (&ipmi.user, &ipmi.password) else {
-            return Err(Error::needs_operator(
-                "log in to the BMCs",
-                "the configuration has no ipmi.user and ipmi.password",
-            ));
-        };
-        let racked = |(number, address): (usize, &SocketAddr)| Racked {
-            name: format!("{}{number}", self.site.config.compute.hostname),
-            bmc: crate::config::Bmc {
-                address: *address,
-                user: user.clone(),
-                password: password.clone(),
-                kg: ipmi.kg.clone(),
-                suites: ipmi.suites.clone(),
-                privilege: ipmi.privilege,
-                uefi: ipmi.uefi,
-            },
-            boot_mac: None,
-            tags: Vec::new(),
-            arch: "amd64/generic".to_owned(),
-        };
-        Ok(found.iter().enumerate().map(racked).collect())
-    }
+/// The configured machines; empty if the configuration names none.
+pub(super) fn configured(config: &Config) -> Vec<Racked> {
+    let machine = |machine: &crate::config::Machine| Racked {
+        name: machine.name.clone(),
+        bmc: machine.bmc.clone(),
+        boot_mac: machine.boot_mac.clone(),
+        tags: machine.tags.clone(),
+        arch: machine.arch.clone(),
+    };
+    config.machines.iter().map(machine).collect()
+}
+
+/// Who answers an RMCP ping, in order.
+pub(super) async fn answering(config: &Config, candidates: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    // Who answers answers from where the ping went.
+    let own: BTreeMap<SocketAddr, SocketAddr> = candidates
+        .iter()
+        .map(|own| (config.reach.forwarded(*own), *own))
+        .collect();
+    let found = ipmi_lan::discover(own.keys().copied().collect::<Vec<_>>(), 256);
+    let mut answering: Vec<_> = found
+        .filter_map(async |found| own.get(&found.ok()?.addr).copied())
+        .collect()
+        .await;
+    answering.sort_unstable();
+    answering.dedup();
+    answering
+}
+
+/// Every address of the configured ranges.
+pub(super) fn in_ranges(ipmi: &Ipmi) -> Vec<SocketAddr> {
+    ipmi.ranges
+        .iter()
+        .flat_map(|range| addresses(range.from, range.to))
+        .map(|ip| SocketAddr::new(ip, ipmi.port))
+        .collect()
+}
+
+/// What answers, as machines of the configuration's login.
+pub(super) fn racked(config: &Config, found: &[SocketAddr]) -> Result<Vec<Racked>, Error> {
+    let ipmi = &config.ipmi;
+    let (Some(user), Some(password)) = (&ipmi.user, &ipmi.password) else {
+        return Err(Error::needs_operator(
+            "log in to the BMCs",
+            "the configuration has no ipmi.user and ipmi.password",
+        ));
+    };
+    let racked = |(number, address): (usize, &SocketAddr)| Racked {
+        name: format!("{}{number}", config.compute.hostname),
+        bmc: crate::config::Bmc {
+            address: *address,
+            user: user.clone(),
+            password: password.clone(),
+            kg: ipmi.kg.clone(),
+            suites: ipmi.suites.clone(),
+            privilege: ipmi.privilege,
+            uefi: ipmi.uefi,
+        },
+        boot_mac: None,
+        tags: Vec::new(),
+        arch: "amd64/generic".to_owned(),
+    };
+    Ok(found.iter().enumerate().map(racked).collect())
 }
 
 /// The addresses from one to another, both included; none where they are of different families or reversed.
@@ -260,7 +271,7 @@ impl Step for FindBmcs {
         (maas, network): &Self::Needs,
         cx: &Context,
     ) -> Result<Observation<Vec<Racked>>, Error> {
-        let configured = self.configured();
+        let configured = configured(&self.site.config);
         if !configured.is_empty() {
             return Ok(Observation::Satisfied(configured));
         }
@@ -288,7 +299,7 @@ impl Step for FindBmcs {
                     taken(&found)
                 ))
             }
-            _ => Observation::Satisfied(self.racked(&self.site.config.ipmi, &found)?),
+            _ => Observation::Satisfied(racked(&self.site.config, &found)?),
         })
     }
 

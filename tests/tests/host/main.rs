@@ -2,9 +2,14 @@
 
 #![allow(clippy::unwrap_used)] // The helpers are part of tests as well.
 
+mod argv;
 mod bodies;
+mod dhcp;
 mod lab;
 mod nat;
 mod netplan;
+mod preflight;
 mod real;
+mod snaps;
+mod sweep;
 mod systemd;

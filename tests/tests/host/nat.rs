@@ -12,6 +12,7 @@ use std::time::Duration;
 use cloudboot::host::nat::NatSpec;
 use cloudboot::host::netplan::DbusNetplan;
 use cloudboot::host::postgres::LocalPostgres;
+use cloudboot::host::preflight::Wanted;
 use cloudboot::host::units::UnitState;
 use cloudboot::host::{Files, Host, LocalExec, Result, Snaps, Units};
 
@@ -109,6 +110,24 @@ async fn inside() {
             assert!(
                 state.satisfies(&spec),
                 "a bad transaction changes nothing: {state:?}"
+            );
+        }
+        "preflight" => {
+            let report = host.preflight(&Wanted::default()).await;
+            let found: Vec<&str> = report
+                .findings
+                .iter()
+                .filter(|f| f.check == "nftables")
+                .map(|f| f.found.as_str())
+                .collect();
+            assert_eq!(found.len(), 2, "{report}");
+            assert!(
+                found[0].starts_with("table ip filter, chain FORWARD of Docker and ufw"),
+                "{report}"
+            );
+            assert!(
+                found[1].starts_with("table inet lxd, chain fwd.lxdbr0 of LXD"),
+                "{report}"
             );
         }
         "remove" => {
@@ -241,7 +260,27 @@ fn packets_are_translated() {
     };
     assert!(nft(&["add", "table", "ip", "theirs"]).status.success());
 
+    // Who would drop what is forwarded is named. As Docker, ufw and LXD (5.0, `ipv4.firewall`) leave their chains.
+    let theirs = [
+        "add table ip filter",
+        "add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }",
+        "add chain ip filter DOCKER-USER",
+        "add chain ip filter ufw-before-forward",
+        "add table inet lxd",
+        "add chain inet lxd fwd.lxdbr0 { type filter hook forward priority 0; policy accept; }",
+        "add rule inet lxd fwd.lxdbr0 counter reject",
+        "add table inet harmless",
+        "add chain inet harmless forward { type filter hook forward priority 0; policy accept; }",
+        "add rule inet harmless forward ip saddr 192.0.2.66 drop",
+    ];
+    for rule in theirs {
+        assert!(nft(&[rule]).status.success(), "{rule}");
+    }
     let root = tempfile::tempdir().unwrap();
+    spaces.run("r", "preflight", root.path());
+    for table in ["ip filter", "inet lxd", "inet harmless"] {
+        assert!(nft(&[&format!("delete table {table}")]).status.success());
+    }
     std::os::unix::fs::symlink("/proc", root.path().join("proc")).unwrap();
     spaces.run("c", "unreachable", root.path());
     spaces.run("r", "apply", root.path());

@@ -186,6 +186,32 @@ fn ten_layouts_are_moved_and_given_back() {
     });
 }
 
+/// netplan takes the file, and we refuse the NIC before anything is set.
+#[test]
+fn wifi_is_refused() {
+    if !program("netplan", "netplan.io") {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    std::fs::create_dir_all(root.join("etc/netplan")).unwrap();
+    let text = "network: {version: 2, wifis: {wlan0: {dhcp4: true, access-points: {home: {password: some_password}}}}}";
+    let path = root.join("etc/netplan/50-config.yaml");
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    netplan(root, &["generate"]);
+    let refused = bridge_plan(&files_of(root), "wlan0", "br0", MAC).unwrap_err();
+    assert_eq!(
+        refused.kind(),
+        cloudboot::host::Kind::Unsupported,
+        "{refused}"
+    );
+    assert!(
+        refused.to_string().contains("cannot be a bridge's port") && refused.next().is_some(),
+        "{refused}"
+    );
+}
+
 fn moved_and_given_back(layout: &Layout) {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
@@ -238,6 +264,14 @@ fn moved_and_given_back(layout: &Layout) {
         "{name}: planned twice"
     );
 
+    for entry in std::fs::read_dir(root.join("etc/netplan"))
+        .unwrap()
+        .flatten()
+    {
+        let mode =
+            std::os::unix::fs::PermissionsExt::mode(&entry.metadata().unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600, "{name}: {:?}", entry.path());
+    }
     set_all(root, &plan.undo);
     assert_eq!(generated(root), before, "{name}: undone");
 }

@@ -12,7 +12,7 @@ use cloudboot::host::nat::NatSpec;
 use cloudboot::host::netplan::{DbusNetplan, Setting};
 use cloudboot::host::postgres::LocalPostgres;
 use cloudboot::host::units::DbusUnits;
-use cloudboot::host::{Error, Files, Host, Kind, Result, Snaps};
+use cloudboot::host::{Error, Files, Host, Kind, Result, Snaps, Watch};
 use cloudboot_tests::peer;
 use secrecy::ExposeSecret;
 
@@ -53,23 +53,39 @@ impl Exec for Inside {
     }
 }
 
-fn host(pid: &str) -> Host {
+/// The machine in the namespaces has one network: who changes it holds this.
+pub(crate) static NETWORK: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+pub(crate) fn host(pid: &str) -> Host {
+    host_with(pid, None)
+}
+
+/// With all that it is asked told to `watch`, down to netplan's methods of D-Bus.
+pub(crate) fn host_with(pid: &str, watch: Option<Watch>) -> Host {
     let root = PathBuf::from(format!("/proc/{pid}/root"));
     let bus = format!(
         "unix:path={}",
         root.join("run/dbus/system_bus_socket").display()
     );
-    Host::assemble(
+    let mut netplan = DbusNetplan::at(bus.clone());
+    if let Some(watch) = &watch {
+        netplan = netplan.watched(watch.clone());
+    }
+    let host = Host::assemble(
         Arc::new(Inside(pid.into())),
         Files::rooted(&root),
         Snaps::at(root.join("run/snapd.socket")),
         Arc::new(LocalPostgres::default()),
-        Arc::new(DbusNetplan::at(bus.clone())),
+        Arc::new(netplan),
         Arc::new(DbusUnits::at(bus)),
-    )
+    );
+    match watch {
+        Some(watch) => host.watched(watch),
+        None => host,
+    }
 }
 
-fn inside(pid: &str, args: &[&str]) -> String {
+pub(crate) fn inside(pid: &str, args: &[&str]) -> String {
     let output = Command::new("nsenter")
         .args(["-t", pid, "-a", "--"])
         .args(args)
@@ -83,7 +99,7 @@ fn inside(pid: &str, args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-const NETPLAN: &str = "# The operator's own words.\nnetwork:\n  version: 2\n  ethernets:\n    eno3:\n      addresses: [10.42.0.1/16]\n      routes: [{to: 10.50.0.0/16, via: 10.42.0.9}]\n";
+pub(crate) const NETPLAN: &str = "# The operator's own words.\nnetwork:\n  version: 2\n  ethernets:\n    eno3:\n      addresses: [10.42.0.1/16]\n      routes: [{to: 10.50.0.0/16, via: 10.42.0.9}]\n";
 
 /// Waits until a link holds the machine's address.
 async fn held_by(host: &Host, link: &str, seconds: u64) {
@@ -103,27 +119,33 @@ async fn held_by(host: &Host, link: &str, seconds: u64) {
     }
 }
 
-/// One test: the machine's network is one.
-#[tokio::test]
-async fn the_live_network_moves_and_comes_back() {
-    let Some(pid) = peer("systemd") else { return };
-    let host = host(&pid);
-    let links = inside(&pid, &["ip", "-br", "link"]);
+/// A NIC with an address and a route, as netplan's file says.
+pub(crate) async fn prepare(pid: &str) {
+    let host = host(pid);
+    let links = inside(pid, &["ip", "-br", "link"]);
     if !links.contains("eno3") {
         inside(
-            &pid,
+            pid,
             &[
                 "ip", "link", "add", "eno3", "type", "veth", "peer", "name", "eno3p",
             ],
         );
     }
-    inside(&pid, &["ip", "link", "set", "eno3p", "up"]);
+    inside(pid, &["ip", "link", "set", "eno3p", "up"]);
     host.files
         .write("/etc/netplan/50-cloud-init.yaml", NETPLAN, Some(0o600))
         .await
         .unwrap();
-    inside(&pid, &["netplan", "apply"]);
+    inside(pid, &["netplan", "apply"]);
     held_by(&host, "eno3", 20).await;
+}
+
+#[tokio::test]
+async fn the_live_network_moves_and_comes_back() {
+    let Some(pid) = peer("systemd") else { return };
+    let _one = NETWORK.lock().await;
+    prepare(&pid).await;
+    let host = host(&pid);
     assert!(
         host.netplan
             .current()
@@ -167,14 +189,13 @@ async fn the_live_network_moves_and_comes_back() {
     );
     held_by(&host, "br0", 20).await;
     held_by(&host, "eno3", 25).await;
-    assert_eq!(
-        host.files
-            .read_text("/etc/netplan/50-cloud-init.yaml")
-            .await
-            .unwrap()
-            .as_deref(),
-        Some(NETPLAN)
-    );
+    // netplan's service puts the files back after the links.
+    let until = Instant::now() + Duration::from_secs(10);
+    let file = "/etc/netplan/50-cloud-init.yaml";
+    while host.files.read_text(file).await.unwrap().as_deref() != Some(NETPLAN) {
+        assert!(Instant::now() < until, "{file} is not as it was");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     let late = host.netplan.confirm(&trial).await;
     assert!(late.is_err(), "what has reverted cannot be kept");
 

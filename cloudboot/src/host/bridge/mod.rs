@@ -210,6 +210,28 @@ impl Host {
             _ => None,
         };
         let Some(trial) = known.or(only) else {
+            // It has reverted, or it was kept and the run died before it could note that.
+            let links = self.interfaces().await?;
+            let port = links.iter().find(|l| l.name == record.nic);
+            let bridge = links.iter().find(|l| l.name == record.bridge);
+            let stands = port.is_some_and(|p| {
+                matches!(look(p, bridge, &record.bridge), BridgeState::Ready { .. })
+            });
+            let mac = port.map(|p| p.mac.clone()).unwrap_or_default();
+            if stands
+                && plan::holds(
+                    &self.netplan_files().await?,
+                    &record.nic,
+                    &mac,
+                    &record.bridge,
+                )?
+            {
+                let mut record = record.clone();
+                record.kept = true;
+                record.trial = None;
+                self.save(&record).await?;
+                return Ok(true);
+            }
             self.files.remove(record_path(&record.bridge)).await?;
             return Ok(false);
         };

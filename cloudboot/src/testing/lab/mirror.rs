@@ -1,4 +1,5 @@
-//! A mirror on the Internet, as far as the lab has one: it serves the boot loader's archive and Juju's agents.
+//! A mirror on the Internet, as far as the lab has one: it serves the boot loader's archive and Juju's agents, and tells which charms
+//! there are.
 
 use std::io;
 use std::net::SocketAddr;
@@ -65,6 +66,27 @@ pub(super) fn archive() -> io::Result<Vec<u8>> {
     Ok(xz)
 }
 
+/// The charm that Charmhub's API is asked for: `GET /v2/charms/info/keystone?fields=channel-map`.
+fn charm_of(request: &str) -> Option<&str> {
+    let path = request.split_once("/v2/charms/info/")?.1;
+    path.split(['?', ' ']).next()
+}
+
+/// Charmhub's answer for a charm of the lab's bundle: it has the channels that the bundle asks for.
+fn charm_info(charm: &str) -> Option<serde_json::Value> {
+    let bundle = juju_client::Bundle::parse_with(super::BUNDLE, &[], None).ok()?;
+    let channels: Vec<serde_json::Value> = bundle
+        .data()
+        .applications
+        .values()
+        .flatten()
+        .filter(|app| app.charm.trim_start_matches("ch:") == charm)
+        .map(|app| serde_json::json!({"channel": {"name": app.channel}}))
+        .collect();
+    (!channels.is_empty())
+        .then(|| serde_json::json!({"name": charm, "type": "charm", "channel-map": channels}))
+}
+
 /// The archive's SHA-256 in hexadecimal.
 pub(super) fn sha256(archive: &[u8]) -> String {
     hex::encode(sha2::Sha256::digest(archive))
@@ -95,7 +117,10 @@ pub(super) async fn serve(
                 let (status, body) = match juju {
                     Some(file) => ("200 OK", file),
                     None if found => ("200 OK", archive),
-                    None => ("404 Not Found", Vec::new()),
+                    None => match charm_of(target).and_then(charm_info) {
+                        Some(info) => ("200 OK", info.to_string().into_bytes()),
+                        None => ("404 Not Found", Vec::new()),
+                    },
                 };
                 let head = format!(
                     "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",

@@ -259,3 +259,23 @@ impl Units for LabUnits {
         self.0.quick(Request::UnitStop { unit: unit.into() }).await
     }
 }
+
+/// Who else serves DHCP there: an address a line in `run/lab-dhcp-servers` below the host's folder.
+#[derive(Debug)]
+pub(crate) struct LabSegment(pub(crate) PathBuf);
+
+#[async_trait]
+impl crate::host::segment::Segment for LabSegment {
+    async fn dhcp_servers(
+        &self,
+        _: std::net::Ipv4Addr,
+        _: &str,
+        _: Duration,
+    ) -> Result<std::collections::BTreeSet<std::net::Ipv4Addr>> {
+        let text = std::fs::read_to_string(self.0.join("run/lab-dhcp-servers")).unwrap_or_default();
+        Ok(text
+            .lines()
+            .filter_map(|line| line.trim().parse().ok())
+            .collect())
+    }
+}

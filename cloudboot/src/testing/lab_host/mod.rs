@@ -342,4 +342,5 @@ pub fn connect(root: impl AsRef<Path>) -> Host {
         Arc::new(client::LabNetplan(line.clone())),
         Arc::new(client::LabUnits(line)),
     )
+    .with_segment(Arc::new(client::LabSegment(root.to_owned())))
 }

@@ -7,11 +7,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::Host;
 use super::error::{Error, Result};
 use super::exec::Cmd;
+
+mod tables;
+
+use tables::{forward_droppers, listening};
 
 /// What the run will ask of the controller. An empty one asks only for what every run needs.
 #[derive(Debug, Clone, Default)]
@@ -365,7 +368,7 @@ impl Host {
                     );
                 }
                 for dropper in droppers {
-                    report.add("nftables", Level::Doubtful, format!("{dropper} drops what is forwarded by default"), Some("allow the machines' network there (Docker: the chain DOCKER-USER; ufw: `ufw route allow`)"));
+                    report.add("nftables", Level::Doubtful, format!("{dropper} drops what is forwarded and not let through"), Some("let the machines' network through there (Docker: the chain DOCKER-USER; ufw: `ufw route allow`; LXD: `lxc network set ... ipv4.firewall false`)"));
                 }
             }
         }
@@ -387,72 +390,5 @@ impl Host {
                 &format!("{who} needs it: `ss -ltnp sport = :{port}` shows who has it"),
             );
         }
-    }
-}
-
-/// The tables whose chain at the forward hook drops by default, ours excepted.
-fn forward_droppers(listing: &Value) -> Vec<String> {
-    let items = listing
-        .get("nftables")
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    items
-        .iter()
-        .filter_map(|i| i.get("chain"))
-        .filter(|c| {
-            c.get("hook").is_some_and(|h| h == "forward")
-                && c.get("policy").is_some_and(|p| p == "drop")
-        })
-        .filter_map(|c| {
-            Some(format!(
-                "table {} {}, chain {}",
-                c.get("family")?.as_str()?,
-                c.get("table")?.as_str()?,
-                c.get("name")?.as_str()?
-            ))
-        })
-        .collect()
-}
-
-/// The ports in state LISTEN of `/proc/net/tcp`, except those bound to loopback's 127.0.0.0/8.
-fn listening(table: &str) -> Vec<u16> {
-    table
-        .lines()
-        .filter_map(|line| {
-            let mut fields = line.split_whitespace().skip(1);
-            let (address, port) = fields.next()?.split_once(':')?;
-            let state = fields.nth(1)?;
-            // The address is in host byte order: 127.x.y.z ends with 7F.
-            let loopback = address.len() == 8 && address.ends_with("7F");
-            if state == "0A" && !loopback {
-                u16::from_str_radix(port, 16).ok()
-            } else {
-                None
-            }
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn listening_ports_are_read() {
-        let table = "  sl  local_address rem_address   st tx_queue rx_queue\n   0: 00000000:1478 00000000:0000 0A 00000000:00000000\n   1: 3500007F:0035 00000000:0000 0A 00000000:00000000\n   2: 0100000A:1479 0200000A:0050 01 00000000:00000000\n";
-        assert_eq!(listening(table), [5240]);
-    }
-
-    #[test]
-    fn who_drops_is_named() {
-        let listing = serde_json::json!({"nftables": [
-            {"chain": {"family": "ip", "table": "filter", "name": "FORWARD", "hook": "forward", "prio": 0, "policy": "drop"}},
-            {"chain": {"family": "inet", "table": "lxd", "name": "fwd.lxdbr0", "hook": "forward", "prio": 0, "policy": "accept"}},
-        ]});
-        assert_eq!(
-            forward_droppers(&listing),
-            ["table ip filter, chain FORWARD"]
-        );
     }
 }
