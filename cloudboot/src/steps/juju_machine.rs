@@ -132,7 +132,7 @@ impl Step for JujuMachine {
             ensure_tag(maas, cx, tag, &params).await?;
             cx.intend(format!("tag {} {tag}", wanted.hostname)).await?;
             maas.tags()
-                .update_nodes(tag, &[id.clone()], &[])
+                .update_nodes(tag, std::slice::from_ref(&id), &[])
                 .await
                 .attempt(&format!("tag {}", wanted.hostname))?;
         }
