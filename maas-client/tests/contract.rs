@@ -140,6 +140,15 @@ const TRUTHS: [&str; 7] = [
 fn agrees(typed: &Value, recorded: &Value, at: &str, wrong: &mut Vec<String>) {
     match (typed, recorded) {
         (Value::Object(t), Value::Object(r)) => {
+            // A node's state is told in a number and in words: both must name the same variant.
+            if let (Some(number), true, Some(Value::String(name))) = (
+                t.get("status").and_then(Value::as_i64),
+                t.contains_key("hostname"),
+                r.get("status_name"),
+            ) && NodeStatus::from_number(number).name() != Some(name)
+            {
+                wrong.push(format!("{at}: status {number} for {name}"));
+            }
             for (key, value) in t {
                 if let Some(other) = r.get(key) {
                     agrees(value, other, &format!("{at}.{key}"), wrong);
