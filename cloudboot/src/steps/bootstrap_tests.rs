@@ -1,6 +1,7 @@
 //! The throwaway container, on LXD's fake and on the real LXD: the same bodies.
 //!
 //! cloud-init and systemd inside of it are played by the test and a shell loop, `juju` by a shell script that writes a store.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
 use std::path::Path;
 use std::sync::{Mutex, OnceLock};
