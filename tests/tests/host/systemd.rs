@@ -53,7 +53,7 @@ impl Exec for Inside {
     }
 }
 
-/// The machine in the namespaces has one network: who changes it holds this.
+/// There is one machine in the namespaces, with one network: who changes either holds this.
 pub(crate) static NETWORK: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 pub(crate) fn host(pid: &str) -> Host {
