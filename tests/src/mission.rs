@@ -54,6 +54,12 @@ pub async fn engine(lab: &Lab) -> Engine {
     prepare(lab).await.0.build().unwrap()
 }
 
+/// Whether a count is of one VM of Juju's, by the name that MAAS made up for it: another one in each run. How many there are,
+/// `lxd/instance` says.
+pub fn is_made_up(count: &str) -> bool {
+    count.starts_with("lxd/instance:") && !count.contains("juju")
+}
+
 /// What failed, a line each: `step: error`.
 pub fn failures(report: &Report) -> Vec<String> {
     report

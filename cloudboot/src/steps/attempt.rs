@@ -82,8 +82,8 @@ impl Failure for ipmi_lan::Error {
         None
     }
     fn for_operator(&self) -> Option<&'static str> {
-        self.is_credentials().then_some(
-            "put the BMC's own user, password, key and privilege under `ipmi`, or under its entry of `machines`, then run again",
+        self.needs_operator().then_some(
+            "put the BMC's own user, password, key, suites and privilege under `ipmi`, or under its entry of `machines`, then run again",
         )
     }
 }

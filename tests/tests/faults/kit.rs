@@ -144,10 +144,9 @@ pub(crate) fn redact(lab: &Lab, text: &str) -> String {
         .collect()
 }
 
-/// What was created, how often. The names that MAAS makes up for Juju's VMs are left out: how many there are,
-/// `lxd/instance` says.
+/// What was created, how often, but for made-up names.
 pub(crate) fn counts(lab: &Lab) -> BTreeMap<String, u64> {
     let mut counts = lab.counts();
-    counts.retain(|what, _| !what.starts_with("lxd/instance:") || what.contains("juju"));
+    counts.retain(|what, _| !cloudboot_tests::mission::is_made_up(what));
     counts
 }

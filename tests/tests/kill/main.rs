@@ -90,8 +90,7 @@ fn assert_the_same(calm: &End, disturbed: &End) {
         .filter(|(what, times)| {
             **times > calm.counts.get(*what).copied().unwrap_or(0)
                 && !MAY_REPEAT.iter().any(|(known, _)| known == what)
-                // MAAS makes up the names of Juju's VMs; how many there are, `lxd/instance` says.
-                && (!what.starts_with("lxd/instance:") || what.contains("juju"))
+                && !cloudboot_tests::mission::is_made_up(what)
         })
         .map(|(what, times)| {
             format!(
