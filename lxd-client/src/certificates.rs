@@ -113,6 +113,14 @@ impl Certificates {
         self.client.collect(request).await
     }
 
+    /// Their fingerprints alone.
+    ///
+    /// # Errors
+    /// As [`Certificates::list`].
+    pub async fn names(&self) -> Result<Vec<String>> {
+        self.client.names("/1.0/certificates".into()).await
+    }
+
     /// One, with its ETag.
     ///
     /// # Errors

@@ -126,7 +126,8 @@ impl Error {
         let (kind, hint) = match status {
             403 => (
                 ErrorKind::NotTrusted,
-                "; add this client's certificate to the server's trust store (token, password or an administrator)",
+                "; add this client's certificate to the server's trust store (token, password or an \
+                 administrator) or, if it is there confined to some projects, let it into this one",
             ),
             404 => (ErrorKind::NotFound, ""),
             412 => (

@@ -40,6 +40,7 @@ pub(crate) fn since(extension: &str) -> Option<&'static str> {
         "storage_api_volume_snapshots" => "3.6",
         "storage_volume_state" => "4.11",
         "container_edit_metadata" | "console" => "2.20",
+        "container_push" | "container_push_target" => "2.20",
         "clustering_evacuation" => "4.17",
         "clustering_join_token" => "4.14",
         _ => return None,

@@ -16,7 +16,7 @@ use crate::{Client, Download, Error, ErrorKind, Result};
 /// The server's images.
 #[derive(Debug, Clone)]
 pub struct Images {
-    client: Client,
+    pub(crate) client: Client,
 }
 
 impl Client {
@@ -40,7 +40,7 @@ pub struct ImageImport {
     pub public: bool,
     /// Whether LXD keeps it up to date from its source (copies only).
     pub auto_update: bool,
-    /// Which of a remote's images of a name is meant (copies only).
+    /// Which of a remote's images of a name is meant; what an image of two files is for.
     pub kind: InstanceKind,
 }
 
@@ -138,7 +138,7 @@ impl Images {
         self.import_stream(stream, import).await
     }
 
-    async fn upload(&self, request: Request, import: &ImageImport) -> Result<String> {
+    pub(crate) async fn upload(&self, request: Request, import: &ImageImport) -> Result<String> {
         let properties: String = {
             let mut s = url::form_urlencoded::Serializer::new(String::new());
             s.extend_pairs(&import.properties);
@@ -232,7 +232,7 @@ impl Images {
     }
 
     /// The image's tarball, piece by piece. (Of an image that was brought in as two files, a
-    /// `multipart/form-data` body with both.)
+    /// `multipart/form-data` body with both: [`Images::export_files`] takes it apart.)
     ///
     /// # Errors
     /// Not found.
@@ -340,7 +340,7 @@ impl Images {
     }
 }
 
-fn path(fingerprint: &str) -> String {
+pub(crate) fn path(fingerprint: &str) -> String {
     format!("/1.0/images/{}", segment(fingerprint))
 }
 

@@ -240,6 +240,10 @@ impl Started {
         }
     }
 
+    pub(crate) fn attempted(&self) -> &str {
+        &self.attempted
+    }
+
     /// The operation's id, if it goes on in the background.
     pub fn id(&self) -> Option<&OperationId> {
         match &self.kind {
@@ -433,20 +437,46 @@ impl Client {
 }
 
 impl Operations {
-    /// All that the server knows, running ones and those that ended in the last five seconds.
+    /// All of the client's project, running ones and those that ended in the last five seconds, and
+    /// those that belong to no project.
     ///
     /// # Errors
     /// If the server cannot be asked.
     pub async fn list(&self) -> Result<Vec<Operation>> {
-        let request = Request::get("/1.0/operations").query("recursion", "1");
-        // `{}` when there is none, else lists grouped by status.
+        self.grouped(Request::get("/1.0/operations").query("recursion", "1"))
+            .await
+    }
+
+    /// Those of every project, and those that belong to none. Before LXD 5.17 the projects are
+    /// asked one by one.
+    ///
+    /// # Errors
+    /// If the server cannot be asked.
+    pub async fn list_all_projects(&self) -> Result<Vec<Operation>> {
+        let all = || Request::get("/1.0/operations").query("recursion", "1");
+        let extension = "operations_get_query_all_projects";
+        if self.client.has_extension(extension).await? {
+            return self.grouped(all().query("all-projects", "true")).await;
+        }
+        let mut by_id = BTreeMap::new();
+        for project in self.client.projects().names().await? {
+            // Those of no project are told in each.
+            for operation in self.grouped(all().query("project", project)).await? {
+                by_id.insert(operation.id.clone(), operation);
+            }
+        }
+        Ok(by_id.into_values().collect())
+    }
+
+    /// `{}` when there is none, else lists grouped by status.
+    async fn grouped(&self, request: Request) -> Result<Vec<Operation>> {
         let grouped = self
             .client
-            .fetch::<Option<BTreeMap<String, Vec<Operation>>>>(request)
+            .fetch::<Option<BTreeMap<String, Option<Vec<Operation>>>>>(request)
             .await?
             .into_inner()
             .unwrap_or_default();
-        Ok(grouped.into_values().flatten().collect())
+        Ok(grouped.into_values().flatten().flatten().collect())
     }
 
     /// One operation, as it is now.

@@ -3,87 +3,9 @@
 use serde_json::{Value, json};
 
 use super::answers::{Reply, Req, etag, lay_over};
+use super::extensions::{NEWER, OF_5_0_2};
 use super::state::World;
 use crate::Config;
-
-/// The extensions of 5.0.2 that anyone here asks about, and a few more.
-const EXTENSIONS: &[&str] = &[
-    "etag",
-    "patch",
-    "network",
-    "profile_usedby",
-    "container_push",
-    "container_exec_recording",
-    "certificate_update",
-    "container_exec_signal_handling",
-    "storage",
-    "file_delete",
-    "file_append",
-    "image_create_aliases",
-    "entity_description",
-    "resources",
-    "console",
-    "network_leases",
-    "operation_description",
-    "clustering",
-    "event_lifecycle",
-    "projects",
-    "container_full",
-    "container_backup",
-    "storage_api_volume_snapshots",
-    "event_location",
-    "directory_manipulation",
-    "file_symlinks",
-    "instances",
-    "virtual-machines",
-    "api_filtering",
-    "image_types",
-    "image_profiles",
-    "custom_block_volumes",
-    "network_state",
-    "network_type_ovn",
-    "projects_networks",
-    "instance_bulk_state_change",
-    "network_acl",
-    "certificate_project",
-    "warnings",
-    "projects_images_auto_update",
-    "clustering_join_token",
-    "network_forward",
-    "container_edit_metadata",
-    "storage_volume_api_filtering",
-    "storage_volumes_all_projects",
-    "custom_volume_backup",
-    "backup_override_name",
-    "container_backup_override_pool",
-    "storage_volume_state",
-    "clustering_evacuation",
-    "metrics",
-    "image_source_project",
-    "instance_all_projects",
-    "cloud_init",
-    "instance_get_full",
-    "event_project",
-    "certificate_token",
-    "instance_file_head",
-    "cpu_hotplug",
-    "init_preseed",
-    "remote_token_expiry",
-];
-
-/// Those of later versions.
-const NEWER: &[((u32, u32), &str)] = &[
-    ((5, 19), "operation_wait"),
-    ((5, 17), "operations_get_query_all_projects"),
-    ((6, 1), "explicit_trust_token"),
-    ((6, 3), "images_all_projects"),
-    ((6, 3), "profiles_all_projects"),
-    ((6, 4), "networks_all_projects"),
-    ((6, 4), "network_acls_all_projects"),
-    ((6, 6), "storage_and_profile_operations"),
-    ((6, 7), "project_delete_operation"),
-    ((6, 8), "storage_and_network_operations"),
-];
 
 const SERVER_KEYS: [&str; 12] = [
     "core.",
@@ -122,10 +44,10 @@ impl World {
             .iter()
             .filter(|((major, minor), _)| self.is_like(*major, *minor))
             .map(|(_, name)| name);
-        let extensions: Vec<&&str> = EXTENSIONS
-            .iter()
-            .chain(newer)
-            .filter(|e| !self.without.contains(**e))
+        let extensions: Vec<&str> = OF_5_0_2
+            .split(' ')
+            .chain(newer.copied())
+            .filter(|e| !self.without.contains(*e))
             .collect();
         let mut told = json!({
             "api_extensions": extensions, "api_status": "stable", "api_version": "1.0",

@@ -121,6 +121,9 @@ impl World {
 impl Core {
     /// A socket of an exec has come; the last one starts the command.
     pub(super) async fn exec_socket(self: Arc<Self>, id: String, fd: String, mut socket: Ws) {
+        if self.with(|w| w.migrations.contains_key(&id)) {
+            return self.migration_socket(id, fd, socket).await;
+        }
         // As the real one does at once, and every ten seconds.
         let _ = socket.send(Message::Ping("keepalive".into())).await;
         let told = self.with(|w| {

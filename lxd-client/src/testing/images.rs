@@ -83,7 +83,10 @@ impl World {
                     }
                     ("GET", ["export"]) => {
                         let image = &self.state.projects[&project].images[&fingerprint];
-                        Ok(Reply::bytes(image.content.clone()))
+                        if image.rootfs.is_empty() {
+                            return Ok(Reply::bytes(image.content.clone()));
+                        }
+                        Ok(two_files(image))
                     }
                     ("DELETE", []) => {
                         let path = format!("/1.0/images/{fingerprint}");
@@ -122,7 +125,7 @@ impl World {
             "auto_update": image.auto_update, "properties": image.properties,
             "public": image.public, "expires_at": "1970-01-01T00:00:00Z", "profiles": ["default"],
             "aliases": aliases, "architecture": "x86_64", "cached": image.cached,
-            "filename": image.filename, "fingerprint": fingerprint, "size": image.content.len(),
+            "filename": image.filename, "fingerprint": fingerprint, "size": image.content.len() + image.rootfs.len(),
             "type": image.kind, "created_at": image.created, "last_used_at": "0001-01-01T00:00:00Z",
             "uploaded_at": image.created,
         });
@@ -183,7 +186,12 @@ impl World {
                 job,
             )));
         }
-        let fingerprint = hex::encode(Sha256::digest(&req.body));
+        let Some((content, rootfs, kind)) = files_of(req) else {
+            return Err(Reply::error(500, "Invalid multipart image"));
+        };
+        let mut hash = Sha256::new_with_prefix(&content);
+        hash.update(&rootfs);
+        let fingerprint = hex::encode(hash.finalize());
         let mut properties = crate::Config::new();
         if let Some(given) = req.headers.get("x-lxd-properties") {
             for (k, v) in url::form_urlencoded::parse(given.as_bytes()) {
@@ -191,8 +199,9 @@ impl World {
             }
         }
         let image = ImageState {
-            content: req.body.to_vec(),
-            kind: "container".into(),
+            content,
+            rootfs,
+            kind: kind.into(),
             properties,
             public: req
                 .headers
@@ -207,7 +216,7 @@ impl World {
             ..ImageState::default()
         };
         let lasts = self.durations.image_import;
-        if req.body.is_empty() || !holds_metadata(&req.body) {
+        if image.content.is_empty() || !holds_metadata(&image.content) {
             let op = self.start(project, "Downloading image", &[], lasts, Job::Nothing);
             self.finish(&op, Err("Metadata tarball is missing metadata.yaml".into()));
             return Ok(Reply::Async(op));
@@ -340,6 +349,59 @@ impl World {
             _ => Err(Reply::not_found("")),
         }
     }
+}
+
+/// The metadata's file (or the only one), the root file system's, and what the image is for;
+/// `None` if it is a form of something else.
+fn files_of(req: &Req) -> Option<(Vec<u8>, Vec<u8>, &'static str)> {
+    let kind = req.headers.get("content-type");
+    let Some(boundary) = kind.and_then(|kind| crate::multipart::boundary(kind)) else {
+        return Some((req.body.to_vec(), Vec::new(), "container"));
+    };
+    let mark = format!("\r\n--{boundary}");
+    let find = |within: &[u8], what: &[u8]| within.windows(what.len()).position(|w| w == what);
+    let mut rest = req.body.strip_prefix(&mark.as_bytes()[2..])?;
+    let mut files = Vec::new();
+    while !rest.starts_with(b"--") {
+        let (head, body) = rest.split_at(find(rest, b"\r\n\r\n")?);
+        let body = &body[4..];
+        let end = find(body, mark.as_bytes())?;
+        let head = String::from_utf8_lossy(head);
+        let name = head.split_once("name=\"")?.1.split('"').next()?.to_owned();
+        files.push((name, body[..end].to_vec()));
+        rest = &body[end + mark.len()..];
+    }
+    let mut files = files.into_iter();
+    match (files.next()?, files.next()?) {
+        ((metadata, content), (rootfs, disk)) if metadata == "metadata" => match rootfs.as_str() {
+            "rootfs" => Some((content, disk, "container")),
+            "rootfs.img" => Some((content, disk, "virtual-machine")),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Both of an image's files, as a form.
+fn two_files(image: &ImageState) -> Reply {
+    let boundary = random_hex(30);
+    let rootfs = match image.kind.as_str() {
+        "virtual-machine" => "rootfs.img",
+        _ => "rootfs",
+    };
+    let mut body = Vec::new();
+    for (name, content) in [("metadata", &image.content), (rootfs, &image.rootfs)] {
+        let head = format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"; \
+             filename=\"{name}.tar\"\r\nContent-Type: application/octet-stream\r\n\r\n"
+        );
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(content);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+    let kind = format!("multipart/form-data; boundary={boundary}");
+    Reply::Raw(vec![("content-type", kind)], body.into())
 }
 
 /// A plain tar has its members' names in clear; a compressed one is believed.

@@ -255,6 +255,7 @@ impl World {
                     }
                 }
             }
+            "migration" => return self.receive_instance(project, &name, record, source),
             other => {
                 return Err(Reply::error(400, format!("Unknown source type {other}")));
             }
@@ -350,7 +351,11 @@ impl World {
                 }
             }
             "POST" => {
-                let to = text(&req.json()?, "name");
+                let body = req.json()?;
+                if body["migration"] == true && body["pool"].as_str().is_none() {
+                    return Ok(self.send_instance(project, name, &body));
+                }
+                let to = text(&body, "name");
                 if self.record(project, &to).is_some() {
                     let what = format!("Name {to:?} already in use");
                     return Err(Reply::error(409, what));

@@ -194,7 +194,7 @@ pub(super) fn fresh_root(name: &str) -> BTreeMap<String, FileEntry> {
 }
 
 impl World {
-    fn create_instance(
+    pub(super) fn create_instance(
         &mut self,
         project: &str,
         name: &str,
@@ -253,7 +253,10 @@ impl World {
         record
             .config
             .insert("volatile.cloud-init.instance-id".into(), uuid());
-        record.config.insert("volatile.uuid".into(), uuid());
+        record
+            .config
+            .entry("volatile.uuid".into())
+            .or_insert_with(uuid);
         record.created = now;
         record.last_used = "1970-01-01T00:00:00Z".into();
         let kind = record.kind.clone();
@@ -443,7 +446,7 @@ impl World {
         image: ImageState,
         aliases: &[(String, String)],
     ) -> Outcome {
-        let size = image.content.len();
+        let size = image.content.len() + image.rootfs.len();
         let Some(p) = self.state.projects.get_mut(project) else {
             return Err("Project not found".into());
         };
@@ -453,6 +456,7 @@ impl World {
         if let Some((taken, _)) = aliases.iter().find(|(a, _)| p.aliases.contains_key(a)) {
             return Err(format!("Alias already exists: {taken}"));
         }
+        let kind = image.kind.clone();
         let new = p.images.insert(fingerprint.to_owned(), image).is_none();
         for (name, description) in aliases {
             let alias = AliasState {
@@ -465,12 +469,7 @@ impl World {
             self.count("image", fingerprint);
         }
         let source = format!("/1.0/images/{fingerprint}");
-        self.lifecycle(
-            project,
-            "image-created",
-            &source,
-            json!({"type": "container"}),
-        );
+        self.lifecycle(project, "image-created", &source, json!({"type": kind}));
         Ok(Some(
             json!({"fingerprint": fingerprint, "size": size.to_string()}),
         ))

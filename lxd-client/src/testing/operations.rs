@@ -208,7 +208,11 @@ impl World {
         ) {
             ("GET", None, _) => {
                 let mut grouped = BTreeMap::<String, Vec<Value>>::new();
+                let (project, all) = (req.project(), req.all_projects());
                 for (id, op) in &self.state.operations {
+                    if !all && !op.project.is_empty() && op.project != project {
+                        continue;
+                    }
                     let entry = if req.recursion() == 0 {
                         json!(format!("/1.0/operations/{id}"))
                     } else {
@@ -236,7 +240,11 @@ impl World {
             ("GET", Some(id), Some("websocket")) => {
                 let op = self.state.operations.get(id).ok_or_else(missing)?;
                 let secret = req.query.get("secret").cloned().unwrap_or_default();
-                let fds = op.metadata["fds"].as_object();
+                // An exec's are below `fds`, a migration's are not.
+                let fds = match op.metadata["fds"].as_object() {
+                    Some(fds) => Some(fds),
+                    None => op.metadata.as_object(),
+                };
                 let fd = fds
                     .into_iter()
                     .flatten()

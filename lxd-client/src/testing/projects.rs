@@ -36,6 +36,7 @@ impl World {
                 self.state
                     .projects
                     .keys()
+                    .filter(|name| self.may_see_project(req, name))
                     .map(|n| match req.recursion() {
                         0 => json!(format!("/1.0/projects/{n}")),
                         _ => self.project_json(n).unwrap_or_default(),

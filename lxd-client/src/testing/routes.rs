@@ -84,7 +84,7 @@ impl World {
             ("operations", "GET") => req.path.get(2).is_some_and(|p| p == "websocket"),
             _ => false,
         };
-        if !trusted && !open {
+        if !trusted && !open || trusted && self.is_out_of_bounds(req, head) {
             return Err(Reply::forbidden());
         }
         match head {

@@ -104,6 +104,8 @@ pub(super) async fn start(b: Builder) -> Result<Fake> {
         now: (b.clock)(),
         dirty: false,
         notes: Vec::new(),
+        migrations: BTreeMap::new(),
+        dials: Vec::new(),
         ended: BTreeMap::new(),
     };
     let core = Arc::new(Core {
@@ -385,6 +387,7 @@ impl Core {
                 other => Ready::Later(other),
             }
         });
+        self.dial_out();
         self.listen().await;
         self.settle().await;
         let answer = match reply {
@@ -459,6 +462,17 @@ impl Core {
         }
     }
 
+    /// Lets something go on beside the requests, at most until the fake ends.
+    pub(super) fn until_over(&self, talk: impl Future<Output = ()> + Send + 'static) {
+        let over = self.over.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = talk => {}
+                () = over.cancelled() => {}
+            }
+        });
+    }
+
     fn upgrade<F, Fut>(
         self: &Arc<Self>,
         on_upgrade: Option<hyper::upgrade::OnUpgrade>,
@@ -473,18 +487,11 @@ impl Core {
             return plain(Reply::Plain(400, "Bad Request\n"));
         };
         let core = self.clone();
-        tokio::spawn(async move {
-            let over = core.over.clone();
-            let talk = async move {
-                if let Ok(upgraded) = on_upgrade.await {
-                    let io = TokioIo::new(upgraded);
-                    let socket = WebSocketStream::from_raw_socket(io, Role::Server, None).await;
-                    then(core, socket).await;
-                }
-            };
-            tokio::select! {
-                () = talk => {}
-                () = over.cancelled() => {}
+        self.until_over(async move {
+            if let Ok(upgraded) = on_upgrade.await {
+                let io = TokioIo::new(upgraded);
+                let socket = WebSocketStream::from_raw_socket(io, Role::Server, None).await;
+                then(core, socket).await;
             }
         });
         let mut answer = Response::new(Full::new(Bytes::new()));

@@ -137,6 +137,9 @@ pub(super) struct VolumeState {
 pub(super) struct ImageState {
     #[serde(with = "base64_bytes")]
     pub(super) content: Vec<u8>,
+    /// Of an image of two files; `content` is the metadata's then.
+    #[serde(with = "base64_bytes")]
+    pub(super) rootfs: Vec<u8>,
     pub(super) kind: String,
     pub(super) properties: Config,
     pub(super) public: bool,
@@ -252,6 +255,10 @@ pub(super) struct World {
     pub(super) dirty: bool,
     /// To be told once the lock is open.
     pub(super) notes: Vec<Note>,
+    /// By their operations; they do not outlive the daemon, as its operations do not.
+    pub(super) migrations: BTreeMap<String, super::migration::Migration>,
+    /// To be opened once the lock is open.
+    pub(super) dials: Vec<super::migration::Dial>,
     /// When operations ended, in real time: they are forgotten five real seconds later, however
     /// fast the virtual time runs.
     pub(super) ended: BTreeMap<String, std::time::Instant>,

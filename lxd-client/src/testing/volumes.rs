@@ -132,6 +132,26 @@ impl World {
         Ok(Reply::Async(self.done(project, what, &paths)))
     }
 
+    /// The paths of the instances that have it as a disk.
+    fn users_of(&self, pool: &str, project: &str, name: &str) -> Vec<String> {
+        let Some(p) = self.state.projects.get(project) else {
+            return Vec::new();
+        };
+        let is = |device: &crate::Config, key: &str, value: &str| {
+            device.get(key).is_some_and(|v| v == value)
+        };
+        let uses = |record| {
+            let (_, devices) = self.expanded(project, record);
+            devices
+                .values()
+                .any(|d| is(d, "type", "disk") && is(d, "pool", pool) && is(d, "source", name))
+        };
+        let users = p.instances.iter().filter(|(_, record)| uses(record));
+        users
+            .map(|(user, _)| format!("/1.0/instances/{user}"))
+            .collect()
+    }
+
     fn one_volume(
         &mut self,
         req: &Req,
@@ -143,7 +163,11 @@ impl World {
         let volume = self.volume(pool, &key)?;
         let tag = etag(&json!([volume.config, volume.description]));
         match req.method.as_str() {
-            "GET" => return Ok(Reply::Sync(told(project, name, volume), Some(tag))),
+            "GET" => {
+                let mut told = told(project, name, volume);
+                told["used_by"] = json!(self.users_of(pool, project, name));
+                return Ok(Reply::Sync(told, Some(tag)));
+            }
             "PUT" | "PATCH" => {
                 req.matches(&tag)?;
                 let body = req.json()?;
@@ -174,6 +198,9 @@ impl World {
                 return Ok(Reply::Created(path));
             }
             "DELETE" => {
+                if !self.users_of(pool, project, name).is_empty() {
+                    return Err(Reply::error(400, "The storage volume is still in use"));
+                }
                 if let Some(p) = self.state.pools.get_mut(pool) {
                     p.volumes.remove(&key);
                 }

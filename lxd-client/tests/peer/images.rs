@@ -4,14 +4,15 @@ use std::convert::Infallible;
 
 use bytes::Bytes;
 use futures_util::stream::iter;
-use lxd_client::{ImageImport, Listing, Project};
+use lxd_client::{Exec, ImageImport, InstanceKind, InstanceSource, Listing, Project};
 
-use crate::stage::{Stage, bodies, image_tarball};
+use crate::stage::{Stage, bodies, image_tarball, split_image};
 
 bodies!(
     takes_an_image_in,
     streams_images,
     copies_an_image_from_a_server,
+    takes_an_image_of_two_files_in,
 );
 
 async fn takes_an_image_in(stage: Stage) {
@@ -160,4 +161,73 @@ async fn copies_an_image_from_a_server(stage: Stage) {
     }
     let deleted = stage.lxd.projects().delete(&project.name).await.unwrap();
     deleted.wait().await.unwrap();
+}
+
+async fn takes_an_image_of_two_files_in(stage: Stage) {
+    let images = stage.lxd.images();
+    let (metadata, rootfs) = split_image(&stage.prefix, stage.real);
+    for name in ["a", "vm"] {
+        if let Ok(old) = images.alias(&stage.name(name)).await {
+            let deleted = images.delete(&old.target).await.unwrap();
+            deleted.wait().await.unwrap();
+        }
+    }
+    let import = ImageImport::alias(stage.name("a"));
+    let print = images
+        .import_split(metadata.clone(), pieces(&rootfs), &import)
+        .await
+        .unwrap();
+    let image = images.get(&print).await.unwrap();
+    assert_eq!(image.kind, "container");
+    assert_eq!(image.size, (metadata.len() + rootfs.len()) as u64);
+    // A container of it runs.
+    let instances = stage.lxd.instances();
+    let mut new = stage.container("c");
+    new.source = InstanceSource::LocalImage(print.clone());
+    let made = instances.create(&new).await.unwrap();
+    made.wait().await.unwrap();
+    let started = instances.start(&new.name).await.unwrap();
+    started.wait().await.unwrap();
+    let said = instances.exec(&new.name, &Exec::new(["echo", "two"])).await;
+    assert_eq!(&said.unwrap().stdout[..], b"two\n");
+    instances.delete_forced(&new.name).await.unwrap();
+    // Out as two files, and in again: the same to the byte.
+    let dir = tempfile::tempdir().unwrap();
+    let files = images.export_files(&print, dir.path()).await.unwrap();
+    let disk = files.rootfs.unwrap();
+    assert!(std::fs::read(&files.metadata).unwrap() == metadata);
+    assert!(std::fs::read(&disk).unwrap() == rootfs);
+    let deleted = images.delete(&print).await.unwrap();
+    deleted.wait().await.unwrap();
+    let again = images.import_split_files(&files.metadata, &disk, &import);
+    assert_eq!(again.await.unwrap(), print);
+    let twice = images.import_split(metadata.clone(), pieces(&rootfs), &import);
+    assert!(twice.await.unwrap_err().is_conflict());
+    let deleted = images.delete(&print).await.unwrap();
+    deleted.wait().await.unwrap();
+    // The same two as a virtual machine's.
+    let mut import = ImageImport::alias(stage.name("vm"));
+    import.kind = InstanceKind::VirtualMachine;
+    let print = images
+        .import_split(metadata.clone(), pieces(&rootfs), &import)
+        .await
+        .unwrap();
+    assert_eq!(images.get(&print).await.unwrap().kind, "virtual-machine");
+    let files = images.export_files(&print, dir.path()).await.unwrap();
+    assert!(files.rootfs.unwrap().ends_with("rootfs.img"));
+    let deleted = images.delete(&print).await.unwrap();
+    deleted.wait().await.unwrap();
+    // A unified one is one file; and what is missing is missing here too.
+    let whole = image_tarball(&stage.prefix, false);
+    let plain = ImageImport::default();
+    let print = images.import(whole.clone(), &plain).await.unwrap();
+    let files = images.export_files(&print, dir.path()).await.unwrap();
+    assert!(files.rootfs.is_none());
+    assert!(std::fs::read(&files.metadata).unwrap() == whole);
+    let deleted = images.delete(&print).await.unwrap();
+    deleted.wait().await.unwrap();
+    let missing = images.export_files(&print, dir.path()).await;
+    assert!(missing.unwrap_err().is_not_found());
+    let broken = images.import_split("no tarball", pieces(b"none"), &import);
+    assert!(broken.await.unwrap_err().operation().is_some());
 }

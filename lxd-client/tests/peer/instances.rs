@@ -2,7 +2,9 @@
 
 use futures_util::StreamExt;
 use futures_util::stream::iter;
-use lxd_client::{InstanceKind, InstanceSource, InstanceStatus, Listing, NewInstance};
+use lxd_client::{
+    InstanceKind, InstanceSource, InstanceStatus, Listing, NewInstance, StorageVolume,
+};
 
 use crate::stage::{ALIAS, POOL, Stage, bodies};
 
@@ -98,40 +100,94 @@ async fn makes_an_empty_instance(stage: Stage) {
     instances.delete_forced(&name).await.unwrap();
 }
 
+/// As MAAS composes one: nothing on its disks, to be booted from the network. On the real daemon it
+/// is made, never started: its peer has a stand-in for QEMU.
 async fn makes_an_empty_virtual_machine(stage: Stage) {
     let instances = stage.lxd.instances();
-    let name = stage.name("vm");
+    let pools = stage.lxd.storage_pools();
+    let (name, disk) = (stage.name("vm"), stage.name("disk1"));
+    if let Ok(deleted) = pools.delete_volume(POOL, &disk).await {
+        deleted.wait().await.unwrap();
+    }
+    let mut volume = StorageVolume::custom(&disk);
+    volume.content_type = "block".into();
+    volume.config.insert("size".into(), "10000000000".into());
+    let made = pools.create_volume(POOL, &volume).await.unwrap();
+    made.wait().await.unwrap();
+    let root = [
+        ("type", "disk"),
+        ("pool", POOL),
+        ("path", "/"),
+        ("size", "50000000000"),
+        ("boot.priority", "0"),
+    ];
+    let nic = [
+        ("type", "nic"),
+        ("nictype", "bridged"),
+        ("parent", "br0"),
+        ("name", "eth0"),
+        ("boot.priority", "1"),
+    ];
+    let second = [("type", "disk"), ("pool", POOL), ("source", disk.as_str())];
     let new = NewInstance::virtual_machine(&name, InstanceSource::Empty)
         .profiles(Vec::<String>::new())
-        .limits(2, 4096)
+        .config("limits.cpu", "2")
+        .config("limits.memory", "4294967296")
         .config("security.secureboot", "false")
         .config("user.owner", "cloudboot")
-        .device(
-            "root",
-            [
-                ("type", "disk"),
-                ("pool", POOL),
-                ("path", "/"),
-                ("size", "50GiB"),
-                ("boot.priority", "0"),
-            ],
-        );
+        .device("root", root)
+        .device("disk1", second)
+        .device("eth0", nic);
     match instances.create(&new).await.unwrap().wait().await {
         Ok(_) => {}
         Err(e)
             if stage.real && e.message().contains("not supported")
                 || e.message().contains("not operational") =>
         {
-            println!("skipped: this machine runs no virtual machines: {e}");
+            let drivers = stage.lxd.server().await.unwrap();
+            println!(
+                "skipped: this LXD makes no virtual machines: {e} (its drivers: {:?}; its log says \
+                 which of /dev/kvm, /dev/vsock, vhost_vsock, QEMU it misses)",
+                drivers.environment.extra.get("driver")
+            );
             return;
         }
         Err(e) => panic!("{e}"),
     }
     let vm = instances.get(&name).await.unwrap();
     assert_eq!(vm.kind, InstanceKind::VirtualMachine);
-    assert_eq!(vm.config["limits.memory"], "4096MiB");
-    assert_eq!(vm.expanded_devices["root"]["size"], "50GiB");
+    assert_eq!(vm.status, InstanceStatus::Stopped);
+    assert_eq!(vm.architecture, "x86_64");
+    assert_eq!(vm.config["limits.memory"], "4294967296");
+    assert_eq!(vm.expanded_devices["root"]["size"], "50000000000");
+    assert_eq!(vm.expanded_devices["disk1"]["source"], disk);
+    // By this MAAS knows its interface, and the one that it boots from.
+    let mac = &vm.config["volatile.eth0.hwaddr"];
+    assert!(mac.starts_with("00:16:3e:"), "{mac}");
+    assert_eq!(vm.devices["eth0"]["boot.priority"], "1");
+    let state = instances.state(&name).await.unwrap();
+    assert_eq!(state.status, InstanceStatus::Stopped);
+    let filter = Listing::new().filter(format!("type eq virtual-machine and name eq {name}"));
+    let found = instances.list_full_with(&filter).await.unwrap();
+    assert_eq!(found.len(), 1);
+    // Its disk is its own as long as it stands.
+    let held = pools.delete_volume(POOL, &disk).await.map(|_| ());
+    assert!(held.is_err());
+    instances
+        .modify(&name, |vm| {
+            vm.config.insert("limits.cpu".into(), "4".into());
+        })
+        .await
+        .unwrap();
+    assert_eq!(
+        instances.get(&name).await.unwrap().config["limits.cpu"],
+        "4"
+    );
+    let again = instances.create(&new).await.unwrap().wait().await;
+    assert!(again.unwrap_err().is_conflict());
     instances.delete_forced(&name).await.unwrap();
+    let deleted = pools.delete_volume(POOL, &disk).await.unwrap();
+    deleted.wait().await.unwrap();
 }
 
 async fn changes_configuration(stage: Stage) {

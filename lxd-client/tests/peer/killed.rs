@@ -2,65 +2,12 @@
 //! started again, one that becomes a cluster. (The fake's versions of these are in `tests/fake.rs`
 //! and `tests/versions.rs`.)
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use lxd_client::{Client, ErrorKind, Event, EventFilter, Exec};
 
+use crate::own::Own;
 use crate::stage::Stage;
-
-/// A daemon beside the one that the other tests share.
-struct Own {
-    dir: tempfile::TempDir,
-    slot: u8,
-}
-
-impl Own {
-    /// Starts one, where the shared one is to be had.
-    fn start(slot: u8) -> Option<Self> {
-        if !Stage::is_real_there() {
-            return None;
-        }
-        let own = Self {
-            dir: tempfile::tempdir().unwrap(),
-            slot,
-        };
-        own.script("start");
-        Some(own)
-    }
-
-    // The peer is a process of the test's own.
-    #[allow(clippy::disallowed_types)]
-    fn script(&self, what: &str) {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/peers/lxd-peer.sh");
-        let status = std::process::Command::new("bash")
-            .arg(script)
-            .arg(what)
-            .arg(self.dir.path().join("lxd"))
-            .env("LXD_PEER_SLOT", self.slot.to_string())
-            .status();
-        assert!(status.unwrap().success(), "lxd-peer.sh {what}");
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.dir.path().join("lxd/var/unix.socket")
-    }
-
-    #[allow(clippy::disallowed_types)]
-    fn kill(&self) {
-        let pid = std::fs::read_to_string(self.dir.path().join("lxd/pid")).unwrap();
-        let status = std::process::Command::new("kill")
-            .args(["-KILL", pid.trim()])
-            .status();
-        assert!(status.unwrap().success());
-    }
-}
-
-impl Drop for Own {
-    fn drop(&mut self) {
-        self.script("stop");
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn leaves_nobody_hanging() {

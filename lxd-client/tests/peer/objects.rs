@@ -23,6 +23,7 @@ async fn tells_what_it_is(stage: Stage) {
     for extension in ["projects", "virtual-machines", "custom_block_volumes"] {
         assert!(server.has_extension(extension));
     }
+    assert_eq!(server.api_extensions.len(), 318);
     stage.lxd.require("a test", &["projects"]).await.unwrap();
     let error = stage
         .lxd

@@ -11,6 +11,7 @@ bodies!(
     is_not_fooled_by_a_vanished_operation,
     tells_events_in_order,
     joins_and_cancels,
+    lists_those_of_all_projects,
 );
 
 async fn is_not_fooled_by_a_vanished_operation(stage: Stage) {
@@ -128,4 +129,29 @@ async fn joins_and_cancels(stage: Stage) {
         "{error}"
     );
     instances.delete_forced(&name).await.unwrap();
+}
+
+async fn lists_those_of_all_projects(stage: Stage) {
+    let project = lxd_client::Project::named(stage.name("p"));
+    let within = stage.lxd.project(&project.name);
+    for old in within.instances().list().await.unwrap() {
+        within.instances().delete_forced(&old.name).await.unwrap();
+    }
+    let _ = stage.lxd.projects().delete(&project.name).await;
+    let made = stage.lxd.projects().create(&project).await.unwrap();
+    made.wait().await.unwrap();
+    let mut new = stage.container("c");
+    new.source = lxd_client::InstanceSource::Empty;
+    let made = within.instances().create(&new).await.unwrap();
+    let id = made.id().unwrap().as_str().to_owned();
+    made.wait().await.unwrap();
+    let mine = |listed: Vec<lxd_client::Operation>| listed.iter().filter(|o| o.id == id).count();
+    // Ended, and not forgotten yet: in its own project, in no other, once among all.
+    assert_eq!(mine(within.operations().list().await.unwrap()), 1);
+    assert_eq!(mine(stage.lxd.operations().list().await.unwrap()), 0);
+    let all = stage.lxd.operations().list_all_projects().await.unwrap();
+    assert_eq!(mine(all), 1);
+    within.instances().delete_forced(&new.name).await.unwrap();
+    let deleted = stage.lxd.projects().delete(&project.name).await.unwrap();
+    deleted.wait().await.unwrap();
 }

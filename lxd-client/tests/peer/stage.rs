@@ -214,6 +214,27 @@ pub(crate) fn image_tarball(name: &str, runnable: bool) -> Vec<u8> {
     tar.into_inner().unwrap()
 }
 
+/// The same image as two files: metadata, and root file system.
+pub(crate) fn split_image(name: &str, runnable: bool) -> (Vec<u8>, Vec<u8>) {
+    let whole = image_tarball(name, runnable);
+    let mut metadata = tar::Builder::new(Vec::new());
+    let mut rootfs = tar::Builder::new(Vec::new());
+    for entry in tar::Archive::new(&whole[..]).entries().unwrap() {
+        let entry = entry.unwrap();
+        let mut header = entry.header().clone();
+        let path = entry.path().unwrap().into_owned();
+        match path.strip_prefix("rootfs") {
+            Ok(inside) if header.entry_type().is_symlink() => {
+                let to = entry.link_name().unwrap().unwrap().into_owned();
+                rootfs.append_link(&mut header, inside, to).unwrap();
+            }
+            Ok(inside) => rootfs.append_data(&mut header, inside, entry).unwrap(),
+            Err(_) => metadata.append_data(&mut header, path, entry).unwrap(),
+        }
+    }
+    (metadata.into_inner().unwrap(), rootfs.into_inner().unwrap())
+}
+
 /// Makes of each body a test on the fake and one on the real server.
 macro_rules! bodies {
     ($($name:ident),+ $(,)?) => {

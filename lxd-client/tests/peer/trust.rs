@@ -14,6 +14,8 @@ bodies!(
     is_trusted_by_password,
     is_trusted_by_an_administrator,
     talks_to_the_pinned_server_only,
+    keeps_its_trust_store,
+    confines_a_client_to_its_projects,
 );
 
 async fn client(stage: &Stage, identity: &Identity) -> Client {
@@ -264,4 +266,112 @@ async fn talks_to_the_pinned_server_only(stage: Stage) {
     );
     let error = client.events(EventFilter::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WrongServer, "{error}");
+}
+
+async fn keeps_its_trust_store(stage: Stage) {
+    let trusted = stage.lxd.certificates();
+    let me = Identity::generate("cbt-store").unwrap();
+    let print = me.fingerprint();
+    let _ = trusted.delete(&print).await;
+    let options = CertificateOptions::named(stage.name("me"));
+    trusted
+        .add_base64(&me.certificate_base64(), &options)
+        .await
+        .unwrap();
+    let names = trusted.names().await.unwrap();
+    assert!(names.contains(&print.as_str().to_owned()));
+    let kept = trusted.get(&print).await.unwrap();
+    assert_eq!((kept.kind.as_str(), kept.restricted), ("client", false));
+    assert_eq!(kept.fingerprint, print.as_str());
+    assert!(kept.certificate.contains("BEGIN CERTIFICATE"));
+    trusted
+        .modify(&print, |c| {
+            c.name = stage.name("renamed");
+            c.restricted = true;
+            c.projects = vec!["default".into()];
+        })
+        .await
+        .unwrap();
+    let now = trusted.get(&print).await.unwrap();
+    assert_eq!(now.name, stage.name("renamed"));
+    assert_eq!(
+        (now.restricted, &now.projects[..]),
+        (true, &["default".to_owned()][..])
+    );
+    assert_ne!(now.etag(), kept.etag());
+    let nowhere = trusted
+        .modify(&print, |c| c.projects = vec!["cbt-none".into()])
+        .await;
+    assert!(nowhere.unwrap_err().is_not_found());
+    for (nonsense, why) in [("bm8=", "Invalid certificate"), ("n o", "illegal base64")] {
+        let error = trusted.add_base64(nonsense, &options).await.unwrap_err();
+        assert_eq!(error.status(), Some(400), "{error}");
+        assert!(error.message().contains(why), "{error}");
+    }
+    trusted.delete(&print).await.unwrap();
+    assert!(trusted.delete(&print).await.unwrap_err().is_not_found());
+    assert!(trusted.get(&print).await.unwrap_err().is_not_found());
+    let missing = trusted.modify(&print, |_| ()).await;
+    assert!(missing.unwrap_err().is_not_found());
+}
+
+async fn confines_a_client_to_its_projects(stage: Stage) {
+    let project = lxd_client::Project::named(stage.name("p"));
+    let within = stage.lxd.project(&project.name);
+    for old in within.instances().list().await.unwrap() {
+        within.instances().delete_forced(&old.name).await.unwrap();
+    }
+    let me = Identity::generate("cbt-confined").unwrap();
+    let _ = stage.lxd.certificates().delete(&me.fingerprint()).await;
+    let _ = stage.lxd.projects().delete(&project.name).await;
+    let made = stage.lxd.projects().create(&project).await.unwrap();
+    made.wait().await.unwrap();
+    let mut options = CertificateOptions::named(stage.name("me"));
+    options.projects = vec![project.name.clone()];
+    let lxd = client(&stage, &me).await;
+    let token = stage.lxd.certificates().make_token(&options).await.unwrap();
+    lxd.certificates().trust_by_token(&token).await.unwrap();
+
+    // Its own project is all its own.
+    let mine = lxd.project(&project.name);
+    let mut new = stage.container("c");
+    new.source = lxd_client::InstanceSource::Empty;
+    let made = mine.instances().create(&new).await.unwrap();
+    made.wait().await.unwrap();
+    assert_eq!(mine.instances().list().await.unwrap().len(), 1);
+    assert_eq!(
+        lxd.projects().names().await.unwrap(),
+        [project.name.as_str()]
+    );
+    assert!(mine.profiles().get("default").await.is_ok());
+    assert_eq!(lxd.certificates().names().await.unwrap().len(), 1);
+    lxd.resources().await.unwrap();
+    assert!(!lxd.storage_pools().names().await.unwrap().is_empty());
+    // What is the others', and the server's, is not.
+    let refused = [
+        lxd.instances().list().await.map(|_| ()),
+        lxd.instances().list_all_projects().await.map(|_| ()),
+        lxd.instances().create(&new).await.map(|_| ()),
+        lxd.profiles().list().await.map(|_| ()),
+        lxd.networks().list().await.map(|_| ()),
+        lxd.projects().get("default").await.map(|_| ()),
+        lxd.projects().create(&project).await.map(|_| ()),
+        lxd.storage_pools()
+            .create(&lxd_client::StoragePool::new("cbt-q", "dir"))
+            .await
+            .map(|_| ()),
+        lxd.set_config([("user.x", "1")]).await,
+        lxd.certificates().make_token(&options).await.map(|_| ()),
+        lxd.warnings().await.map(|_| ()),
+        lxd.metrics_text().await.map(|_| ()),
+    ];
+    for (n, refused) in refused.into_iter().enumerate() {
+        let error = refused.expect_err(&n.to_string());
+        assert!(error.is_not_trusted(), "{n}: {error}");
+    }
+    within.instances().delete_forced(&new.name).await.unwrap();
+    let trusted = stage.lxd.certificates();
+    trusted.delete(&me.fingerprint()).await.unwrap();
+    let deleted = stage.lxd.projects().delete(&project.name).await.unwrap();
+    deleted.wait().await.unwrap();
 }
