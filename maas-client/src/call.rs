@@ -122,7 +122,12 @@ impl Call {
     pub async fn json<T: DeserializeOwned>(self) -> Result<T> {
         let (operation, safe, secret) = (self.operation(), self.repeatable, self.secret);
         let answer = self.send().await?;
-        answer.read(&operation, safe, secret)
+        let body = Body {
+            status: answer.status,
+            content_type: &answer.content_type,
+            bytes: &answer.body,
+        };
+        body.read(&operation, safe, secret)
     }
 
     /// Sends it and returns the answer as text.
@@ -238,7 +243,7 @@ impl Call {
             .get(header::LOCATION)
             .and_then(|v| v.to_str().ok())
             .map(str::to_owned);
-        let body = match response.bytes().await {
+        let body = match whole(response).await {
             Ok(body) => body,
             // The status of a failure counts even when its body was cut.
             Err(_) if !status.is_success() => Bytes::new(),
@@ -338,6 +343,29 @@ impl Call {
     }
 }
 
+/// The body in one piece. (`Response::bytes` keeps all its pieces until it has copied them: twice the memory of
+/// a list of thousands.)
+async fn whole(mut response: reqwest::Response) -> reqwest::Result<Bytes> {
+    /// A length is only announced: so much is reserved for it at once.
+    const AT_ONCE: u64 = 64 << 20;
+    let announced = response.content_length().unwrap_or(0).min(AT_ONCE);
+    let announced = usize::try_from(announced).unwrap_or(0);
+    let Some(first) = response.chunk().await? else {
+        return Ok(Bytes::new());
+    };
+    let Some(second) = response.chunk().await? else {
+        return Ok(first);
+    };
+    let mut body = Vec::with_capacity(announced.max(first.len() + second.len()));
+    body.extend_from_slice(&first);
+    body.extend_from_slice(&second);
+    drop((first, second));
+    while let Some(next) = response.chunk().await? {
+        body.extend_from_slice(&next);
+    }
+    Ok(body.into())
+}
+
 /// A successful answer.
 struct Answer {
     status: StatusCode,
@@ -351,25 +379,41 @@ struct Answer {
 /// # Errors
 /// [`ErrorKind::Decode`] when it is not JSON, or lacks what makes up a `T` (its id, say).
 pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
-    let answer = Answer {
+    let whole = Body {
         status: StatusCode::OK,
-        content_type: "application/json".to_owned(),
-        body: Bytes::copy_from_slice(body),
+        content_type: "application/json",
+        bytes: body,
     };
-    answer.read("read an answer", true, false)
+    whole.read("read an answer", true, false)
 }
 
-impl Answer {
+/// What is read of it.
+struct Body<'a> {
+    status: StatusCode,
+    content_type: &'a str,
+    bytes: &'a [u8],
+}
+
+impl Body<'_> {
     fn read<T: DeserializeOwned>(&self, operation: &str, safe: bool, secret: bool) -> Result<T> {
+        crate::shared::sharing(|| self.read_shared(operation, safe, secret))
+    }
+
+    fn read_shared<T: DeserializeOwned>(
+        &self,
+        operation: &str,
+        safe: bool,
+        secret: bool,
+    ) -> Result<T> {
         // One look at the whole text is faster than one at every string of it, and where a fault lies is
         // worth its time only when there is one.
-        if let Ok(text) = std::str::from_utf8(&self.body)
+        if let Ok(text) = std::str::from_utf8(self.bytes)
             && let Ok(value) = serde_json::from_str(text)
         {
             return Ok(value);
         }
         let again = || {
-            let mut de = serde_json::Deserializer::from_slice(&self.body);
+            let mut de = serde_json::Deserializer::from_slice(self.bytes);
             let value = serde_path_to_error::deserialize(&mut de).map_err(|e| e.to_string())?;
             de.end().map_err(|e| e.to_string())?;
             Ok::<T, String>(value)
@@ -385,8 +429,8 @@ impl Answer {
             tracing::warn!(operation, %reason, "a field of the answer could not be read and is left out");
             return Ok(value);
         }
-        let text = String::from_utf8_lossy(&self.body);
-        let what = if self.body.is_empty() {
+        let text = String::from_utf8_lossy(self.bytes);
+        let what = if self.bytes.is_empty() {
             "an empty body".to_owned()
         } else if self.content_type.starts_with("text/html") || text.trim_start().starts_with('<') {
             format!("a web page: {}", error::cut(&error::html_text(&text), 200))

@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::macros::number_id;
 use crate::params::FormValue;
+use crate::text::Text;
 
 /// The id of a machine, device or controller: six characters such as `gxg7pw`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct SystemId(String);
+pub struct SystemId(Text);
 
 impl SystemId {
     /// The id as text.
@@ -34,7 +35,7 @@ impl FromStr for SystemId {
                 "{text:?} is no system id (six letters and digits, such as gxg7pw)"
             )));
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 }
 
@@ -60,7 +61,7 @@ impl fmt::Display for SystemId {
 
 impl FormValue for SystemId {
     fn write(&self, name: &str, out: &mut Vec<(String, String)>) {
-        out.push((name.to_owned(), self.0.clone()));
+        out.push((name.to_owned(), self.0.to_string()));
     }
 
     fn read(name: &str, pairs: &[(String, String)]) -> Option<Self> {

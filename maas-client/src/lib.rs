@@ -23,8 +23,10 @@ mod ids;
 mod macros;
 pub mod model;
 mod params;
+mod shared;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod text;
 mod wait;
 
 pub use api::*;
@@ -35,4 +37,6 @@ pub use error::{Error, ErrorKind, FieldErrors, Result};
 pub use ids::*;
 pub use model::*;
 pub use params::{FormValue, Pairs, Params, PowerParameters};
+pub use shared::Shared;
+pub use text::Text;
 pub use wait::*;

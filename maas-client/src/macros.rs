@@ -34,6 +34,7 @@ impl<T> Lean for Vec<T> {
 }
 
 impl<T> Lean for Option<T> {}
+impl<T> Lean for Box<T> {}
 impl<K, V> Lean for std::collections::BTreeMap<K, V> {}
 impl Lean for serde_json::Map<String, serde_json::Value> {}
 

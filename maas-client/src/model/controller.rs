@@ -1,10 +1,10 @@
 //! Region and rack controllers.
 
-use std::collections::BTreeMap;
-
 use crate::ids::{ScriptSetId, SystemId};
 use crate::macros::model;
-use crate::model::{Domain, Interface, PowerState, Zone};
+use crate::model::{Domain, HardwareInfo, Interface, PowerState, Zone};
+use crate::shared::Shared;
+use crate::text::Text;
 
 model! {
     /// A region or rack controller.
@@ -26,13 +26,13 @@ model! {
         /// Its services.
         service_set: Vec<Service>,
         /// Its interfaces.
-        interface_set: Vec<Interface>,
+        interface_set: Vec<Shared<Interface>>,
         /// 2 rack, 3 region, 4 both.
         node_type: i64,
         /// The same in words.
-        node_type_name: String,
+        node_type_name: Text,
         /// Its zone.
-        zone: Option<Zone>,
+        zone: Option<Shared<Zone>>,
         /// Cores.
         cpu_count: u32,
         /// Memory in MiB.
@@ -46,7 +46,7 @@ model! {
         /// Its power driver.
         power_type: String,
         /// Its domain.
-        domain: Option<Domain>,
+        domain: Option<Shared<Domain>>,
         /// The operating system.
         osystem: String,
         /// The release.
@@ -56,19 +56,19 @@ model! {
         /// Swap in bytes.
         swap_size: Option<u64>,
         /// The mainboard's UUID.
-        hardware_uuid: Option<String>,
+        hardware_uuid: Option<Text>,
         /// Vendor, product, firmware and so on.
-        hardware_info: BTreeMap<String, String>,
+        hardware_info: Box<HardwareInfo>,
         /// What it is doing.
-        status_action: String,
+        status_action: Text,
         /// How commissioning ended, as a script status number (2 is passed, 3 failed).
         commissioning_status: i64,
         /// The same in words.
-        commissioning_status_name: String,
+        commissioning_status_name: Text,
         /// How the tests ended.
         testing_status: i64,
         /// The same in words.
-        testing_status_name: String,
+        testing_status_name: Text,
         /// The results of the last commissioning.
         current_commissioning_result_id: Option<ScriptSetId>,
         /// The results of the last tests.
@@ -78,27 +78,27 @@ model! {
         /// How the hardware tests of one kind last ended, as a script status number; -1 where none ran.
         cpu_test_status: i64,
         /// The same in words.
-        cpu_test_status_name: String,
+        cpu_test_status_name: Text,
         /// The same for memory.
         memory_test_status: i64,
         /// In words.
-        memory_test_status_name: String,
+        memory_test_status_name: Text,
         /// The same for disks.
         storage_test_status: i64,
         /// In words.
-        storage_test_status_name: String,
+        storage_test_status_name: Text,
         /// The same for the network.
         network_test_status: i64,
         /// In words.
-        network_test_status_name: String,
+        network_test_status_name: Text,
         /// The same for interfaces.
         interface_test_status: i64,
         /// In words.
-        interface_test_status_name: String,
+        interface_test_status_name: Text,
         /// The same for the rest.
         other_test_status: i64,
         /// In words.
-        other_test_status_name: String,
+        other_test_status_name: Text,
     }
 }
 

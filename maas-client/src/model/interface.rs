@@ -6,6 +6,8 @@ use serde_json::{Map, Value};
 use crate::ids::{InterfaceId, LinkId, SystemId};
 use crate::macros::model;
 use crate::model::{InterfaceType, LinkMode, Subnet, Vlan};
+use crate::shared::Shared;
+use crate::text::Text;
 
 model! {
     /// A network interface.
@@ -21,7 +23,7 @@ model! {
         /// Its MAC address.
         mac_address: Option<String>,
         /// The VLAN that it is in.
-        vlan: Option<Vlan>,
+        vlan: Option<Shared<Vlan>>,
         /// Its links to subnets.
         links: Vec<Link>,
         /// Names of the interfaces that it is made of.
@@ -41,17 +43,17 @@ model! {
         /// Tags.
         tags: Vec<String>,
         /// What its kind is set to (a bond's mode, a bridge's forward delay...).
-        params: InterfaceSettings,
+        params: Shared<InterfaceSettings>,
         /// Addresses seen during commissioning.
         discovered: Option<Vec<Discovered>>,
         /// The node that it belongs to.
         system_id: Option<SystemId>,
         /// The vendor.
-        vendor: Option<String>,
+        vendor: Option<Text>,
         /// The product.
-        product: Option<String>,
+        product: Option<Text>,
         /// The firmware's version.
-        firmware_version: Option<String>,
+        firmware_version: Option<Text>,
         /// The NUMA node.
         numa_node: Option<u32>,
         /// How many virtual functions it can have.
@@ -80,7 +82,7 @@ model! {
         /// The address.
         ip_address: Option<String>,
         /// The subnet.
-        subnet: Option<Subnet>,
+        subnet: Option<Shared<Subnet>>,
     }
 }
 
@@ -90,7 +92,7 @@ model! {
         /// The address.
         ip_address: Option<String>,
         /// The subnet.
-        subnet: Option<Subnet>,
+        subnet: Option<Shared<Subnet>>,
     }
 }
 
@@ -137,6 +139,13 @@ pub struct InterfaceSettings {
     /// Whatever else it is.
     #[serde(flatten)]
     pub more: Map<String, Value>,
+}
+
+impl InterfaceSettings {
+    /// Whether nothing is set.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl<'de> Deserialize<'de> for InterfaceSettings {

@@ -10,8 +10,11 @@ use crate::ids::{
 };
 use crate::macros::model;
 use crate::model::{
-    BlockDevice, Domain, Filesystem, Interface, NodeStatus, PowerState, ResourcePool, Zone,
+    BlockDevice, Domain, Filesystem, HardwareInfo, Interface, NodeStatus, PowerState, ResourcePool,
+    Zone,
 };
+use crate::shared::Shared;
+use crate::text::Text;
 
 model! {
     /// A machine.
@@ -27,11 +30,11 @@ model! {
         /// Its state.
         status: NodeStatus,
         /// The state in MAAS's words.
-        status_name: String,
+        status_name: Text,
         /// What was last said about the state.
-        status_message: String,
+        status_message: Text,
         /// What it is doing in this state.
-        status_action: String,
+        status_action: Text,
         /// Whether it has power, as MAAS last saw it.
         power_state: PowerState,
         /// The power driver.
@@ -59,25 +62,25 @@ model! {
         /// The addresses that it has, or is given at deployment.
         ip_addresses: Vec<String>,
         /// The interface it boots from.
-        boot_interface: Option<Interface>,
+        boot_interface: Option<Shared<Interface>>,
         /// All its interfaces.
-        interface_set: Vec<Interface>,
+        interface_set: Vec<Shared<Interface>>,
         /// The disk it boots from.
-        boot_disk: Option<BlockDevice>,
+        boot_disk: Option<Shared<BlockDevice>>,
         /// All its block devices.
-        blockdevice_set: Vec<BlockDevice>,
+        blockdevice_set: Vec<Shared<BlockDevice>>,
         /// Only those that are hardware.
-        physicalblockdevice_set: Vec<BlockDevice>,
+        physicalblockdevice_set: Vec<Shared<BlockDevice>>,
         /// Only those that are not.
-        virtualblockdevice_set: Vec<BlockDevice>,
+        virtualblockdevice_set: Vec<Shared<BlockDevice>>,
         /// Its zone.
-        zone: Option<Zone>,
+        zone: Option<Shared<Zone>>,
         /// Its pool.
-        pool: Option<ResourcePool>,
+        pool: Option<Shared<ResourcePool>>,
         /// Its domain.
-        domain: Option<Domain>,
+        domain: Option<Shared<Domain>>,
         /// The VM host that it was composed on.
-        pod: Option<PodRef>,
+        pod: Option<Shared<PodRef>>,
         /// The node it is a part of.
         parent: Option<SystemId>,
         /// Locked: it is neither released nor deleted.
@@ -89,31 +92,31 @@ model! {
         /// The release deployed.
         distro_series: String,
         /// The kernel deployed.
-        hwe_kernel: Option<String>,
+        hwe_kernel: Option<Text>,
         /// The oldest kernel that it may be given.
-        min_hwe_kernel: String,
+        min_hwe_kernel: Text,
         /// `uefi` or `pxe`, where known.
-        bios_boot_method: Option<String>,
+        bios_boot_method: Option<Text>,
         /// The mainboard's UUID.
-        hardware_uuid: Option<String>,
+        hardware_uuid: Option<Text>,
         /// Vendor, product, firmware and so on.
-        hardware_info: BTreeMap<String, String>,
+        hardware_info: Box<HardwareInfo>,
         /// NUMA nodes.
         numanode_set: Vec<NumaNode>,
         /// The gateways it uses.
-        default_gateways: Option<DefaultGateways>,
+        default_gateways: Option<Shared<DefaultGateways>>,
         /// 0 machine, 1 device, 2 rack, 3 region, 4 both.
         node_type: i64,
         /// The same in words.
-        node_type_name: String,
+        node_type_name: Text,
         /// How commissioning ended, as a script status number (2 is passed, 3 failed).
         commissioning_status: i64,
         /// The same in words.
-        commissioning_status_name: String,
+        commissioning_status_name: Text,
         /// How the tests ended.
         testing_status: i64,
         /// The same in words.
-        testing_status_name: String,
+        testing_status_name: Text,
         /// The results of the last commissioning.
         current_commissioning_result_id: Option<ScriptSetId>,
         /// The results of the last tests.
@@ -129,33 +132,33 @@ model! {
         /// How often, in seconds.
         sync_interval: Option<u64>,
         /// When it was last reported.
-        last_sync: Option<String>,
+        last_sync: Option<Text>,
         /// When it will be reported next.
-        next_sync: Option<String>,
+        next_sync: Option<Text>,
         /// How the hardware tests of one kind last ended, as a script status number; -1 where none ran.
         cpu_test_status: i64,
         /// The same in words.
-        cpu_test_status_name: String,
+        cpu_test_status_name: Text,
         /// The same for memory.
         memory_test_status: i64,
         /// In words.
-        memory_test_status_name: String,
+        memory_test_status_name: Text,
         /// The same for disks.
         storage_test_status: i64,
         /// In words.
-        storage_test_status_name: String,
+        storage_test_status_name: Text,
         /// The same for the network.
         network_test_status: i64,
         /// In words.
-        network_test_status_name: String,
+        network_test_status_name: Text,
         /// The same for interfaces.
         interface_test_status: i64,
         /// In words.
-        interface_test_status_name: String,
+        interface_test_status_name: Text,
         /// The same for the rest.
         other_test_status: i64,
         /// In words.
-        other_test_status_name: String,
+        other_test_status_name: Text,
         /// The time to live of its names, in seconds.
         address_ttl: Option<u32>,
         /// Its volume groups, by id.
@@ -169,7 +172,7 @@ model! {
         /// File systems in memory.
         special_filesystems: Vec<Filesystem>,
         /// What matched which constraint, where `allocate` was asked to be verbose.
-        constraints_by_type: Option<Constraints>,
+        constraints_by_type: Option<Box<Constraints>>,
         /// Its number among the virtual machines that MAAS knows of.
         virtualmachine_id: Option<i64>,
         /// Whether IPv4 is off in it (long without effect).
@@ -198,7 +201,10 @@ impl Machine {
 
     /// The interface of this name.
     pub fn interface(&self, name: &str) -> Option<&Interface> {
-        self.interface_set.iter().find(|i| i.name == name)
+        self.interface_set
+            .iter()
+            .find(|i| i.name == name)
+            .map(AsRef::as_ref)
     }
 }
 

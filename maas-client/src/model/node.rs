@@ -1,10 +1,53 @@
 //! Devices, and nodes of any kind.
 
-use std::collections::BTreeMap;
-
 use crate::ids::{NodeDeviceId, ScriptSetId, SystemId};
 use crate::macros::model;
 use crate::model::{Domain, Interface, PowerState, Service, Zone};
+use crate::shared::Shared;
+use crate::text::Text;
+
+model! {
+    #[derive(Default)]
+    /// What a node says of its make; what it does not tell is `Unknown`.
+    HardwareInfo {
+        /// The maker of the whole.
+        system_vendor: Text,
+        /// What it is sold as.
+        system_product: Text,
+        /// The family of products.
+        system_family: Text,
+        /// Its version.
+        system_version: Text,
+        /// The number it is ordered by.
+        system_sku: Text,
+        /// Its serial number.
+        system_serial: Text,
+        /// The processor.
+        cpu_model: Text,
+        /// The mainboard's maker.
+        mainboard_vendor: Text,
+        /// The mainboard.
+        mainboard_product: Text,
+        /// Its version.
+        mainboard_version: Text,
+        /// Its serial number.
+        mainboard_serial: Text,
+        /// The firmware's maker.
+        mainboard_firmware_vendor: Text,
+        /// The firmware's version.
+        mainboard_firmware_version: Text,
+        /// The firmware's date, as its maker writes it.
+        mainboard_firmware_date: Text,
+        /// The chassis's maker.
+        chassis_vendor: Text,
+        /// Its kind.
+        chassis_type: Text,
+        /// Its version.
+        chassis_version: Text,
+        /// Its serial number.
+        chassis_serial: Text,
+    }
+}
 
 model! {
     /// A device: it has names and addresses, and is not deployed.
@@ -18,9 +61,9 @@ model! {
         /// Its name with the domain.
         fqdn: String,
         /// Its domain.
-        domain: Option<Domain>,
+        domain: Option<Shared<Domain>>,
         /// Its zone.
-        zone: Option<Zone>,
+        zone: Option<Shared<Zone>>,
         /// Free text.
         description: String,
         /// Whose it is.
@@ -30,7 +73,7 @@ model! {
         /// Its addresses.
         ip_addresses: Vec<String>,
         /// Its interfaces.
-        interface_set: Vec<Interface>,
+        interface_set: Vec<Shared<Interface>>,
         /// Tags.
         tag_names: Vec<String>,
     }
@@ -50,15 +93,15 @@ model! {
         /// 0 machine, 1 device, 2 rack, 3 region, 4 both.
         node_type: i64,
         /// The same in words.
-        node_type_name: String,
+        node_type_name: Text,
         /// Its domain.
-        domain: Option<Domain>,
+        domain: Option<Shared<Domain>>,
         /// Its zone.
-        zone: Option<Zone>,
+        zone: Option<Shared<Zone>>,
         /// Its addresses.
         ip_addresses: Vec<String>,
         /// Its interfaces.
-        interface_set: Vec<Interface>,
+        interface_set: Vec<Shared<Interface>>,
         /// Tags.
         tag_names: Vec<String>,
         /// Free text.
@@ -86,19 +129,19 @@ model! {
         /// A controller's services.
         service_set: Vec<Service>,
         /// The mainboard's UUID.
-        hardware_uuid: Option<String>,
+        hardware_uuid: Option<Text>,
         /// Vendor, product, firmware and so on.
-        hardware_info: BTreeMap<String, String>,
+        hardware_info: Box<HardwareInfo>,
         /// What it is doing.
-        status_action: String,
+        status_action: Text,
         /// How commissioning ended, as a script status number (2 is passed, 3 failed).
         commissioning_status: i64,
         /// The same in words.
-        commissioning_status_name: String,
+        commissioning_status_name: Text,
         /// How the tests ended.
         testing_status: i64,
         /// The same in words.
-        testing_status_name: String,
+        testing_status_name: Text,
         /// The results of the last commissioning.
         current_commissioning_result_id: Option<ScriptSetId>,
         /// The results of the last tests.
@@ -108,27 +151,27 @@ model! {
         /// How the hardware tests of one kind last ended, as a script status number; -1 where none ran.
         cpu_test_status: i64,
         /// The same in words.
-        cpu_test_status_name: String,
+        cpu_test_status_name: Text,
         /// The same for memory.
         memory_test_status: i64,
         /// In words.
-        memory_test_status_name: String,
+        memory_test_status_name: Text,
         /// The same for disks.
         storage_test_status: i64,
         /// In words.
-        storage_test_status_name: String,
+        storage_test_status_name: Text,
         /// The same for the network.
         network_test_status: i64,
         /// In words.
-        network_test_status_name: String,
+        network_test_status_name: Text,
         /// The same for interfaces.
         interface_test_status: i64,
         /// In words.
-        interface_test_status_name: String,
+        interface_test_status_name: Text,
         /// The same for the rest.
         other_test_status: i64,
         /// In words.
-        other_test_status_name: String,
+        other_test_status_name: Text,
     }
 }
 

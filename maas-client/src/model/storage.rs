@@ -4,6 +4,7 @@ use crate::ids::{
     BcacheId, BlockDeviceId, CacheSetId, PartitionId, RaidId, SystemId, VmfsId, VolumeGroupId,
 };
 use crate::macros::model;
+use crate::text::Text;
 
 model! {
     /// A block device.
@@ -15,7 +16,7 @@ model! {
         /// Its name, such as `sda`.
         name: String,
         /// `physical` or `virtual`.
-        r#type: String,
+        r#type: Text,
         /// Its size in bytes.
         size: u64,
         /// What is not used of it, in bytes.
@@ -25,33 +26,33 @@ model! {
         /// Its block's size in bytes.
         block_size: u32,
         /// Its path.
-        path: String,
+        path: Text,
         /// Its path by id.
-        id_path: Option<String>,
+        id_path: Option<Text>,
         /// The model.
-        model: Option<String>,
+        model: Option<Text>,
         /// The serial number.
-        serial: Option<String>,
+        serial: Option<Text>,
         /// The firmware's version.
-        firmware_version: Option<String>,
+        firmware_version: Option<Text>,
         /// Tags (`ssd`, `rotary`...).
         tags: Vec<String>,
         /// What it is used for, in words.
-        used_for: String,
+        used_for: Text,
         /// `GPT`, `MBR` or none.
-        partition_table_type: Option<String>,
+        partition_table_type: Option<Text>,
         /// Its partitions.
         partitions: Vec<Partition>,
         /// Its file system.
-        filesystem: Option<Filesystem>,
+        filesystem: Option<Box<Filesystem>>,
         /// Its UUID.
-        uuid: Option<String>,
+        uuid: Option<Text>,
         /// The NUMA node.
         numa_node: Option<u32>,
         /// The node.
         system_id: Option<SystemId>,
         /// The storage pool of its VM host, of a composed machine's disk.
-        storage_pool: Option<String>,
+        storage_pool: Option<Text>,
     }
 }
 
@@ -63,21 +64,21 @@ model! {
             id: PartitionId,
         ]
         /// Its UUID.
-        uuid: Option<String>,
+        uuid: Option<Text>,
         /// Its size in bytes.
         size: u64,
         /// Whether it can be booted.
         bootable: bool,
         /// Its path.
-        path: String,
+        path: Text,
         /// Tags.
         tags: Vec<String>,
         /// Its file system.
-        filesystem: Option<Filesystem>,
+        filesystem: Option<Box<Filesystem>>,
         /// What it is used for, in words.
-        used_for: String,
+        used_for: Text,
         /// `partition`.
-        r#type: String,
+        r#type: Text,
         /// The device that it lies on.
         device_id: Option<BlockDeviceId>,
         /// The node.
@@ -89,15 +90,15 @@ model! {
     /// A file system.
     Filesystem {
         /// Its type, such as `ext4`.
-        fstype: String,
+        fstype: Text,
         /// Its label.
-        label: Option<String>,
+        label: Option<Text>,
         /// Its UUID.
-        uuid: Option<String>,
+        uuid: Option<Text>,
         /// Where it is mounted.
-        mount_point: Option<String>,
+        mount_point: Option<Text>,
         /// How.
-        mount_options: Option<String>,
+        mount_options: Option<Text>,
     }
 }
 
@@ -215,17 +216,17 @@ model! {
             id: i64,
         ]
         /// `physical`, `virtual` or `partition`.
-        r#type: String,
+        r#type: Text,
         /// Its name; a partition has none.
         name: String,
         /// Its size in bytes.
         size: u64,
         /// Its path.
-        path: String,
+        path: Text,
         /// Its UUID.
-        uuid: Option<String>,
+        uuid: Option<Text>,
         /// What it is used for, in words.
-        used_for: String,
+        used_for: Text,
         /// The node.
         system_id: Option<SystemId>,
     }
