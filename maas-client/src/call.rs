@@ -88,7 +88,7 @@ impl Call {
         self
     }
 
-    /// Sends these bytes as the body, in place of a form.
+    /// Sends these bytes as the body, in place of a form; an empty type is not sent (MAAS then reads no form in them).
     pub fn body(mut self, content_type: &'static str, content: impl Into<Bytes>) -> Self {
         self.body = Some((content_type, content.into()));
         self
@@ -212,9 +212,10 @@ impl Call {
             request = request.header(header::AUTHORIZATION, key.header()?);
         }
         if let Some((content_type, content)) = &self.body {
-            request = request
-                .header(header::CONTENT_TYPE, *content_type)
-                .body(content.clone());
+            if !content_type.is_empty() {
+                request = request.header(header::CONTENT_TYPE, *content_type);
+            }
+            request = request.body(content.clone());
         } else if !self.files.is_empty() {
             request = request.multipart(self.multipart());
         } else if !self.form.is_empty() {

@@ -224,9 +224,15 @@ impl Client {
         )
     }
 
-    /// A request below `/MAAS/` itself.
-    pub(crate) fn outside(&self, method: http::Method, path: &str) -> Call {
-        Call::new(self.clone(), method, path.to_owned()).anonymous()
+    /// Any request below the region's base itself, beside the API: `path` is relative to `/MAAS/`, such as
+    /// `images-stream/streams/v1/index.json`, or `metadata/status/<system id>` with a node's own key
+    /// ([`with_api_key`](Self::with_api_key)).
+    pub fn raw_at_base(&self, method: http::Method, path: &str) -> Call {
+        Call::new(
+            self.clone(),
+            method,
+            path.trim_start_matches('/').to_owned(),
+        )
     }
 
     /// Exchanges a user's name and password for an API key, as MAAS 3.x does for its own login.
@@ -248,7 +254,8 @@ impl Client {
             token_secret: String,
         }
         let answer: Answer = self
-            .outside(http::Method::POST, "accounts/authenticate/")
+            .raw_at_base(http::Method::POST, "accounts/authenticate/")
+            .anonymous()
             .form("username", username)
             .form("password", password.expose_secret())
             .form("consumer", Some(consumer).filter(|name| !name.is_empty()))
@@ -282,7 +289,8 @@ impl Client {
 
     /// The state of the login page: whether anybody has an account yet. Needs no key.
     pub async fn login_status(&self) -> Result<crate::model::LoginStatus> {
-        self.outside(http::Method::GET, "accounts/login/")
+        self.raw_at_base(http::Method::GET, "accounts/login/")
+            .anonymous()
             .json()
             .await
     }

@@ -462,7 +462,8 @@ impl ImportObservation {
                 (false, part) => size * part.unwrap_or(0.0).clamp(0.0, 1.0),
             };
         }
-        if all > 0.0 {
+        // Less than a tenth of a megabyte would read as none of none.
+        if all >= 0.05 {
             text.push_str(&format!(", {there:.1} of {all:.1} MB of the wanted images"));
         }
         text

@@ -384,7 +384,7 @@ impl Step for Commission {
                 if *tried > retries + 1 {
                     let why = match stand(&machine) {
                         Stand::Failed(why) => why,
-                        _ => machine.status_name.clone(),
+                        _ => machine.status_name.to_string(),
                     };
                     cx.progress(format!("{} is set aside: {why}", machine.hostname), None);
                     ensure_tag(

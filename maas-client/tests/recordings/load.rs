@@ -32,24 +32,9 @@ impl Recording {
             .map(|(_, v)| v.as_str())
     }
 
-    /// Why no call of the client, typed or raw, can send this.
-    pub fn not_for_a_client(&self) -> Option<&'static str> {
-        if self.path.starts_with("/MAAS/metadata/") {
-            return Some("the metadata service, which machines talk to");
-        }
-        if !self.path.starts_with("/MAAS/api/2.0/") && !self.name.starts_with("80") {
-            return Some("a page beside the API");
-        }
-        match self.name.as_str() {
-            "803_authenticate_get_405" => {
-                Some("the login asked with GET, which the client never does")
-            }
-            "024_double_slash" => Some("a double slash, which the client folds into one"),
-            "530_urlencoded_no_content_type" => {
-                Some("a body without a Content-Type, which the client never sends")
-            }
-            _ => None,
-        }
+    /// Whether it is beside the API: the metadata service, which machines talk to with keys of their own, and pages.
+    pub fn is_beside_the_api(&self) -> bool {
+        !self.path.starts_with("/MAAS/api/2.0/") || self.name == "024_double_slash"
     }
 
     /// Whether a typed call would say it in another way: an operation in the path or twice, parameters of a
@@ -60,6 +45,8 @@ impl Recording {
             Some("013" | "014" | "015" | "540" | "541" | "542" | "708" | "709" | "710")
         ) || matches!(self.method.as_str(), "HEAD" | "OPTIONS" | "PATCH")
             || self.form.is_none() && self.body.is_some()
+            || self.is_beside_the_api()
+                && !matches!(self.name.get(..3), Some("800" | "801" | "802" | "804"))
     }
 
     /// The API key that it was signed with; `None` for what was sent without a signature.

@@ -1,5 +1,5 @@
 //! The raw call for a recorded request that no typed call says: spellings and fields that a typed call
-//! rules out, and operations that MAAS does not have.
+//! rules out, operations that MAAS does not have, and what is beside the API.
 
 use maas_client::*;
 
@@ -7,9 +7,12 @@ use super::load::Recording;
 
 /// The raw call; `None` when the client cannot be brought to send this.
 pub fn call(client: &Client, r: &Recording) -> Option<Call> {
-    let path = r.path.strip_prefix("/MAAS/api/2.0/")?;
     let method = r.method.parse().ok()?;
-    let mut call = client.raw(method, path);
+    let mut call = if r.is_beside_the_api() {
+        client.raw_at_base(method, r.path.strip_prefix("/MAAS/")?)
+    } else {
+        client.raw(method, r.path.strip_prefix("/MAAS/api/2.0/")?)
+    };
     for (name, value) in &r.query {
         call = call.query(name, value);
     }
@@ -28,6 +31,7 @@ pub fn call(client: &Client, r: &Recording) -> Option<Call> {
         (_, Some(body), Some("text/plain")) => {
             call = call.body("text/plain", body.clone().into_bytes());
         }
+        (_, Some(body), None) => call = call.body("", body.clone().into_bytes()),
         (_, Some(_), _) => return None,
         _ => {}
     }
