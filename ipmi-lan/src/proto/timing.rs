@@ -8,7 +8,7 @@ use std::time::Duration;
 pub struct Timing {
     /// The first timeout while nothing is known of the BMC (default 250 ms).
     pub first: Duration,
-    /// The shortest timeout of RAKP messages, whose hashes a slow BMC needs time for (default 200 ms).
+    /// The shortest timeout of RAKP messages, whose hashes a slow BMC needs time for (default 150 ms).
     pub rakp: Duration,
     /// The shortest timeout of commands (default 100 ms).
     pub command: Duration,
@@ -30,7 +30,7 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             first: Duration::from_millis(250),
-            rakp: Duration::from_millis(200),
+            rakp: Duration::from_millis(150),
             command: Duration::from_millis(100),
             ceiling: Duration::from_secs(2),
             lost_after: 4,

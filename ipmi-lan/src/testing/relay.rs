@@ -1,17 +1,24 @@
 //! A UDP relay that adds delay and loss in front of any BMC, simulated or real, so that different clients meet the same network.
+//!
+//! It is measured together with the clients behind it, so it is made to cost little: what it needs for a client that it has not seen is there from the start, and the
+//! way back shares few sockets among all BMCs, which a task empties many datagrams at a time.
 
-use std::collections::VecDeque;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Instant;
 
 use tokio::net::UdpSocket;
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::Network;
 use crate::error::{Error, Result};
+
+/// How many clients a BMC can be told apart for at once; the one that came first goes when there are more.
+const CLIENTS: usize = 4;
+/// Sockets towards the BMCs for each of those: enough that a burst of every BMC's answers fits their receive buffers.
+const UPSTREAMS: usize = 16;
 
 #[derive(Default)]
 struct Counters {
@@ -22,8 +29,7 @@ struct Counters {
 /// One front address for each target. Stops when dropped.
 pub struct Relay {
     addrs: Vec<SocketAddr>,
-    network: Arc<Mutex<Network>>,
-    counters: Arc<Counters>,
+    paths: Arc<Paths>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -36,7 +42,7 @@ impl std::fmt::Debug for Relay {
 }
 
 impl Relay {
-    /// Starts a relay in front of these BMCs, on free ports of loopback.
+    /// Starts a relay in front of these BMCs, each named once, on free ports of loopback.
     ///
     /// # Errors
     /// If no socket could be bound.
@@ -44,32 +50,47 @@ impl Relay {
         targets: impl IntoIterator<Item = SocketAddr>,
         network: Network,
     ) -> Result<Self> {
-        let mut relay = Self {
-            addrs: Vec::new(),
-            network: Arc::new(Mutex::new(network)),
-            counters: Arc::default(),
-            tasks: Vec::new(),
-        };
-        let (line, queue) = mpsc::unbounded_channel();
-        relay.tasks.push(tokio::spawn(fly(queue)));
+        let (mut addrs, mut routes, mut upstreams) = (Vec::new(), Vec::new(), Vec::new());
         for target in targets {
-            let front = UdpSocket::bind(super::default_addr())
-                .await
-                .map_err(|e| Error::io(format!("the relay could not bind: {e}"), e))?;
-            relay.addrs.push(
+            let front = bind().await?;
+            addrs.push(
                 front
                     .local_addr()
                     .map_err(|e| Error::io("the relay has no address", e))?,
             );
-            relay.tasks.push(tokio::spawn(forward(
-                Arc::new(front),
+            routes.push(Route {
                 target,
-                relay.network.clone(),
-                relay.counters.clone(),
-                line.clone(),
-            )));
+                front,
+                clients: Mutex::default(),
+            });
         }
-        Ok(relay)
+        for _ in 0..CLIENTS * UPSTREAMS.min(routes.len()) {
+            upstreams.push(bind().await?);
+        }
+        let (line, queue) = mpsc::channel();
+        std::thread::Builder::new()
+            .name("relay".into())
+            .spawn(move || fly(&queue))
+            .map_err(|e| Error::io("the relay could not start its thread", e))?;
+        let paths = Arc::new(Paths {
+            by_target: (routes.iter().enumerate())
+                .map(|(index, route)| (route.target, index))
+                .collect(),
+            routes,
+            upstreams,
+            network: Mutex::new(network),
+            counters: Counters::default(),
+            line,
+        });
+        let mut tasks: Vec<_> = (0..addrs.len())
+            .map(|index| tokio::spawn(there(paths.clone(), index)))
+            .collect();
+        tasks.extend((0..paths.upstreams.len()).map(|at| tokio::spawn(back(paths.clone(), at))));
+        Ok(Self {
+            addrs,
+            paths,
+            tasks,
+        })
     }
 
     /// The front addresses, in the targets' order.
@@ -80,16 +101,14 @@ impl Relay {
 
     /// Changes the network, from now on.
     pub fn set_network(&self, network: Network) {
-        *self.network.lock().unwrap_or_else(PoisonError::into_inner) = network;
+        *lock(&self.paths.network) = network;
     }
 
     /// How many datagrams came from clients and from BMCs so far.
     #[must_use]
     pub fn datagrams(&self) -> (u64, u64) {
-        (
-            self.counters.there.load(Ordering::Relaxed),
-            self.counters.back.load(Ordering::Relaxed),
-        )
+        let Counters { there, back } = &self.paths.counters;
+        (there.load(Ordering::Relaxed), back.load(Ordering::Relaxed))
     }
 }
 
@@ -101,127 +120,129 @@ impl Drop for Relay {
     }
 }
 
-/// Aborts the way back when the way there ends.
-struct Upstream {
-    socket: Arc<UdpSocket>,
-    back: JoinHandle<()>,
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Drop for Upstream {
-    fn drop(&mut self) {
-        self.back.abort();
+async fn bind() -> Result<Arc<UdpSocket>> {
+    let socket = UdpSocket::bind(super::default_addr())
+        .await
+        .map_err(|e| Error::io(format!("the relay could not bind: {e}"), e))?;
+    Ok(Arc::new(socket))
+}
+
+struct Route {
+    target: SocketAddr,
+    front: Arc<UdpSocket>,
+    clients: Mutex<Clients>,
+}
+
+/// Those who ask one BMC. The place of each says which upstream sockets are its, so that an answer finds back by the socket and the BMC it came from.
+#[derive(Default)]
+struct Clients {
+    known: [Option<SocketAddr>; CLIENTS],
+    next: usize,
+}
+
+impl Clients {
+    fn place(&mut self, client: SocketAddr) -> usize {
+        if let Some(place) = self.known.iter().position(|known| *known == Some(client)) {
+            return place;
+        }
+        let place = self.next;
+        self.known[place] = Some(client);
+        self.next = (place + 1) % CLIENTS;
+        place
     }
 }
 
-fn now(network: &Mutex<Network>) -> Network {
-    *network.lock().unwrap_or_else(PoisonError::into_inner)
+struct Paths {
+    routes: Vec<Route>,
+    by_target: HashMap<SocketAddr, usize>,
+    /// A client's place after the other, each with its share of the sockets.
+    upstreams: Vec<Arc<UdpSocket>>,
+    network: Mutex<Network>,
+    counters: Counters,
+    line: mpsc::Sender<Flight>,
+}
+
+impl Paths {
+    fn deliver(&self, socket: &Arc<UdpSocket>, to: SocketAddr, datagram: &[u8]) {
+        let network = *lock(&self.network);
+        let now = Instant::now();
+        for after in network.fate() {
+            let flight = Flight {
+                due: now + after,
+                socket: socket.clone(),
+                to,
+                datagram: datagram.to_vec(),
+            };
+            if after == network.delay {
+                let _ = self.line.send(flight);
+            } else {
+                // Held back or doubled: it does not keep the line waiting.
+                tokio::spawn(async move {
+                    tokio::time::sleep_until(flight.due.into()).await;
+                    flight.land();
+                });
+            }
+        }
+    }
 }
 
 /// A datagram on its way.
 struct Flight {
     due: Instant,
     socket: Arc<UdpSocket>,
-    to: Option<SocketAddr>,
+    to: SocketAddr,
     datagram: Vec<u8>,
 }
 
-type Line = mpsc::UnboundedSender<Flight>;
-
-/// Delivers what is due, in order: one timer for all, so that the relay itself costs little.
-async fn fly(mut line: mpsc::UnboundedReceiver<Flight>) {
-    while let Some(flight) = line.recv().await {
-        if flight.due > Instant::now() {
-            tokio::time::sleep_until(flight.due.into()).await;
-        }
-        let _ = match flight.to {
-            Some(to) => flight.socket.send_to(&flight.datagram, to).await,
-            None => flight.socket.send(&flight.datagram).await,
-        };
+impl Flight {
+    /// Sent, or lost where the socket is full, as on any network.
+    fn land(&self) {
+        let _ = self.socket.try_send_to(&self.datagram, self.to);
     }
 }
 
-fn deliver(
-    line: &Line,
-    network: Network,
-    socket: &Arc<UdpSocket>,
-    to: Option<SocketAddr>,
-    datagram: &[u8],
-) {
-    let now = Instant::now();
-    for after in network.fate() {
-        let flight = Flight {
-            due: now + after,
-            socket: socket.clone(),
-            to,
-            datagram: datagram.to_vec(),
-        };
-        if after == network.delay {
-            let _ = line.send(flight);
-        } else {
-            // Held back or doubled: it does not keep the line waiting.
-            let (single, queue) = mpsc::unbounded_channel();
-            let _ = single.send(flight);
-            tokio::spawn(fly(queue));
-        }
+/// Delivers what is due, in order, until the relay is gone. A thread, since tokio's timers are as coarse as a millisecond: a tenth of the delay that is asked for.
+fn fly(line: &mpsc::Receiver<Flight>) {
+    while let Ok(flight) = line.recv() {
+        std::thread::sleep(flight.due.saturating_duration_since(Instant::now()));
+        flight.land();
     }
 }
 
-async fn forward(
-    front: Arc<UdpSocket>,
-    target: SocketAddr,
-    network: Arc<Mutex<Network>>,
-    counters: Arc<Counters>,
-    line: Line,
-) {
-    // Each client has a socket of its own towards the BMC, so that answers find back; the oldest go when there are many.
-    let mut clients: VecDeque<(SocketAddr, Upstream)> = VecDeque::new();
-    let mut buffer = vec![0u8; 2048];
+async fn there(paths: Arc<Paths>, index: usize) {
+    let share = paths.upstreams.len() / CLIENTS;
+    let route = &paths.routes[index];
+    let mut buffer = [0u8; 2048];
     loop {
-        let Ok((len, client)) = front.recv_from(&mut buffer).await else {
+        let Ok((len, client)) = route.front.recv_from(&mut buffer).await else {
             continue;
         };
-        counters.there.fetch_add(1, Ordering::Relaxed);
-        if !clients.iter().any(|(known, _)| *known == client) {
-            let Ok(socket) = UdpSocket::bind(super::default_addr()).await else {
-                continue;
-            };
-            if socket.connect(target).await.is_err() {
-                continue;
-            }
-            let socket = Arc::new(socket);
-            let back = tokio::spawn(back(
-                socket.clone(),
-                front.clone(),
-                client,
-                network.clone(),
-                counters.clone(),
-                line.clone(),
-            ));
-            clients.push_back((client, Upstream { socket, back }));
-            if clients.len() > 4 {
-                clients.pop_front();
-            }
-        }
-        if let Some((_, upstream)) = clients.iter().find(|(known, _)| *known == client) {
-            deliver(&line, now(&network), &upstream.socket, None, &buffer[..len]);
-        }
+        paths.counters.there.fetch_add(1, Ordering::Relaxed);
+        let place = lock(&route.clients).place(client);
+        let upstream = &paths.upstreams[place * share + index % share];
+        paths.deliver(upstream, route.target, &buffer[..len]);
     }
 }
 
-async fn back(
-    upstream: Arc<UdpSocket>,
-    front: Arc<UdpSocket>,
-    client: SocketAddr,
-    network: Arc<Mutex<Network>>,
-    counters: Arc<Counters>,
-    line: Line,
-) {
-    let mut buffer = vec![0u8; 2048];
+async fn back(paths: Arc<Paths>, at: usize) {
+    let place = at / (paths.upstreams.len() / CLIENTS);
+    let upstream = &paths.upstreams[at];
+    let mut buffer = [0u8; 2048];
     loop {
-        let Ok(len) = upstream.recv(&mut buffer).await else {
+        let Ok((len, bmc)) = upstream.recv_from(&mut buffer).await else {
             continue;
         };
-        counters.back.fetch_add(1, Ordering::Relaxed);
-        deliver(&line, now(&network), &front, Some(client), &buffer[..len]);
+        let Some(route) = paths.by_target.get(&bmc).map(|index| &paths.routes[*index]) else {
+            continue;
+        };
+        let client = lock(&route.clients).known[place];
+        paths.counters.back.fetch_add(1, Ordering::Relaxed);
+        if let Some(client) = client {
+            paths.deliver(&route.front, client, &buffer[..len]);
+        }
     }
 }
