@@ -88,6 +88,10 @@ async fn the_official_clients_frames_are_answered_in_the_recorded_shape() {
                 Err(e) => json!({"error": e.message(), "error-code": e.code()}),
             };
             learn(&f[2], &ours, &mut ids);
+            // What the answer only began is given its time.
+            if method.starts_with("Destroy") {
+                fake.advance().await;
+            }
             if real["too-long"] == json!(true) {
                 shaped += 1;
                 continue;
@@ -118,5 +122,5 @@ async fn the_official_clients_frames_are_answered_in_the_recorded_shape() {
     for (name, cases) in &other {
         println!("{name} ({}): {}", cases.len(), cases[0]);
     }
-    assert!(shaped * 100 >= frames * 90, "{shaped} of {frames}");
+    assert!(shaped * 100 >= frames * 97, "{shaped} of {frames}");
 }

@@ -315,6 +315,10 @@ async fn asked_what_was_recorded_the_fake_answers_the_same() {
             serde_json::from_str(&translate(&request["params"].to_string(), &w.ids)).unwrap();
         let translated: Value =
             serde_json::from_str(&translate(&real.to_string(), &w.ids)).unwrap();
+        if name == "938_resolve_live" {
+            // Its charm's hook had failed.
+            w.fake.unit_error("live/0", Some("config-changed"));
+        }
         let outcome = client
             .raw(
                 facade,
@@ -365,5 +369,5 @@ async fn asked_what_was_recorded_the_fake_answers_the_same() {
         println!("  {why}: {}", names.join(" "));
     }
     println!("otherwise ({}):\n  {}", other.len(), other.join("\n  "));
-    assert!(same * 100 >= asked * 90, "{same} of {asked}");
+    assert!(same * 100 >= asked * 97, "{same} of {asked}");
 }

@@ -6,6 +6,8 @@ use super::names::quoted;
 
 /// `pool,count,size` in any order, e.g. `ebs,10G` or `tmpfs,1,512M`; the wire's fields are `pool`, `size` (MiB), `count`.
 pub(crate) fn storage(s: &str) -> Result<Value, String> {
+    // As there, zero is not given.
+    let given = |v: &Value, key: &str| v.get(key).filter(|x| **x != json!(0)).cloned();
     let mut v = json!({});
     let twice = |what: &str, old: &Value, new: &Value| {
         Err(format!(
@@ -26,8 +28,8 @@ pub(crate) fn storage(s: &str) -> Result<Value, String> {
             v["count"] = count;
         } else if let Some(size) = size(part) {
             let size = json!(size.map_err(|e| format!("parsing storage size: {e}"))?);
-            if let Some(old) = v.get("size") {
-                return twice("storage size", old, &size);
+            if let Some(old) = given(&v, "size") {
+                return twice("storage size", &old, &size);
             }
             v["size"] = size;
         } else {
@@ -37,7 +39,10 @@ pub(crate) fn storage(s: &str) -> Result<Value, String> {
             ));
         }
     }
-    if v.as_object().is_none_or(serde_json::Map::is_empty) {
+    if ["pool", "count", "size"]
+        .iter()
+        .all(|k| given(&v, k).is_none())
+    {
         return Err("storage directives require at least one field to be specified".into());
     }
     if v.get("count").is_none() {
@@ -156,6 +161,7 @@ mod tests {
             ("p,-100M", "expected a non-negative number"),
             ("p,0", "greater than zero"),
             (",", "at least one field"),
+            ("0M", "at least one field"),
             ("a,b", "already set to \"a\", new value \"b\""),
             ("1 G", "unrecognized storage directive \"1 G\""),
         ] {

@@ -382,7 +382,8 @@ pub(super) fn destroy_unit(m: &mut Model, u: &Value, now: Duration) -> Value {
             error(format!("unit {name:?} not found"), "not found")
         };
     }
-    if m.unit(&name).is_some_and(|u| u.principal.is_some()) {
+    let subordinate = m.apps.get(&app).is_some_and(|a| a.subordinate);
+    if subordinate && m.unit(&name).is_some() {
         return error(
             format!(
                 "unit {name:?} is a subordinate, to remove use remove-relation. Note: this will remove all units of {app:?}"

@@ -240,6 +240,7 @@ fn controller(shared: &Shared, r: &Request<'_>, now: Duration) -> Answer {
                     for (k, v) in [("automatically-retry-hooks", json!(true)), ("charmhub-url", json!("https://api.charmhub.io")), ("default-base", json!("")), ("default-space", json!(""))] {
                         config.insert(k.into(), json!({"default": v}));
                     }
+                    config["charmhub-url"]["controller"] = json!("https://api.charmhub.io");
                     for (k, v) in s.model_defaults.get(cloud).into_iter().flatten() {
                         config.entry(k.clone()).or_insert_with(|| json!({"default": ""}))["controller"] = v.clone();
                     }

@@ -511,7 +511,12 @@ fn write(s: &mut State, m: &mut Model, r: &Request<'_>, p: &Value, now: Duration
                     "not found",
                 );
             };
-            a.constraints = constraints(&p["constraints"]);
+            let wanted = constraints(&p["constraints"]);
+            let unknown = |x: &String| !m.spaces.contains(&x.trim_start_matches('^').to_owned());
+            if !s.is_3x() && wanted.spaces.iter().flatten().any(unknown) {
+                return refuse("invalid application constraints", "");
+            }
+            a.constraints = wanted;
             json!({})
         }
         ("Application", "MergeBindings") => {
@@ -583,11 +588,11 @@ fn write(s: &mut State, m: &mut Model, r: &Request<'_>, p: &Value, now: Duration
             json!({"machines": list(p, "params").iter().map(|d| add_machine(s, m, d, now)).collect::<Vec<_>>()})
         }
         ("MachineManager", "DestroyMachineWithParams") => {
-            let force = p["force"] == json!(true);
+            let (force, dry_run) = (p["force"] == json!(true), p["dry-run"] == json!(true));
             let results: Vec<Value> = list(p, "machine-tags")
                 .iter()
                 .filter_map(Value::as_str)
-                .map(|t| destroy_machine(m, t, force, now))
+                .map(|t| destroy_machine(m, t, force, dry_run, now))
                 .collect();
             json!({"results": results})
         }

@@ -302,6 +302,13 @@ pub(super) fn model_read(m: &Model, r: &Request<'_>) -> Option<Value> {
     })
 }
 
+/// One key, whatever the comment behind it.
+fn same_key(a: &str, b: &str) -> bool {
+    a.split_whitespace()
+        .take(2)
+        .eq(b.split_whitespace().take(2))
+}
+
 /// As OpenSSH shows a key's.
 fn fingerprint(key: &str) -> String {
     use base64::Engine as _;
@@ -405,7 +412,7 @@ pub(super) fn model_write(
             let user = text(p, "user");
             if given.iter().any(|k| k.split_whitespace().count() < 2) {
                 json!({"results": [super::calls::error(format!("one or more public keys to be added for user {user:?} is invalid"), "invalid public key")]})
-            } else if given.iter().any(|k| m.keys.iter().any(|x| x == k)) {
+            } else if given.iter().any(|k| m.keys.iter().any(|x| same_key(x, k))) {
                 json!({"results": [super::calls::error(format!("one or more public keys to be added for user {user:?} already exist"), "public key already exists")]})
             } else {
                 m.keys.extend(given.into_iter().map(str::to_owned));

@@ -160,7 +160,8 @@ pub(super) fn add_machine(s: &mut State, m: &mut Model, d: &Value, now: Duration
     if placement.is_object() && !kind.is_empty() {
         return fail("container type and placement are mutually exclusive".into());
     }
-    if !kind.is_empty() && kind != "lxd" && kind != "kvm" {
+    let kinds: &[&str] = if s.is_3x() { &["lxd", "kvm"] } else { &["lxd"] };
+    if !kind.is_empty() && !kinds.contains(&kind.as_str()) {
         return fail("invalid container type".into());
     }
     if kind.is_empty() && !parent.is_empty() {
@@ -227,7 +228,13 @@ pub(super) fn add_machine(s: &mut State, m: &mut Model, d: &Value, now: Duration
     json!({"machine": new_container(s, m, &parent, &kind, base, c, now)})
 }
 
-pub(super) fn destroy_machine(m: &mut Model, tag: &str, force: bool, now: Duration) -> Value {
+pub(super) fn destroy_machine(
+    m: &mut Model,
+    tag: &str,
+    force: bool,
+    dry_run: bool,
+    now: Duration,
+) -> Value {
     let id = tag.trim_start_matches("machine-").replace('-', "/");
     if !m.machines.contains_key(&id) {
         return error(
@@ -263,13 +270,16 @@ pub(super) fn destroy_machine(m: &mut Model, tag: &str, force: bool, now: Durati
         );
     }
     let mut info = json!({"machine-id": id});
-    if !units.is_empty() {
-        info["destroyed-units"] = json!(
-            units
-                .iter()
-                .map(|(a, n)| json!({"tag": format!("unit-{a}-{n}")}))
-                .collect::<Vec<_>>()
-        );
+    let right_on = |m: &Model, machine: &str| -> Vec<Value> {
+        units
+            .iter()
+            .filter(|(a, n)| m.apps[a].units[n].machine == machine)
+            .map(|(a, n)| json!({"tag": format!("unit-{a}-{n}")}))
+            .collect()
+    };
+    let on = right_on(m, &id);
+    if !on.is_empty() {
+        info["destroyed-units"] = json!(on);
     }
     let containers: Vec<Value> = m
         .machines
@@ -277,16 +287,7 @@ pub(super) fn destroy_machine(m: &mut Model, tag: &str, force: bool, now: Durati
         .filter(|k| k.starts_with(&inside))
         .map(|k| {
             let mut one = json!({"machine-id": k});
-            let on: Vec<Value> = m
-                .apps
-                .iter()
-                .flat_map(|(a, app)| {
-                    app.units
-                        .iter()
-                        .filter(|(_, u)| u.machine == *k)
-                        .map(move |(n, _)| json!({"tag": format!("unit-{a}-{n}")}))
-                })
-                .collect();
+            let on = right_on(m, k);
             if !on.is_empty() {
                 one["destroyed-units"] = json!(on);
             }
@@ -295,6 +296,9 @@ pub(super) fn destroy_machine(m: &mut Model, tag: &str, force: bool, now: Durati
         .collect();
     if !containers.is_empty() {
         info["destroyed-containers"] = json!(containers);
+    }
+    if dry_run {
+        return json!({"info": info});
     }
     for (a, n) in units {
         if let Some(app) = m.apps.get_mut(&a) {

@@ -76,13 +76,14 @@ fn new_state(b: &mut Builder) -> Result<State> {
         spaces: vec!["alpha".into()],
         ..Model::default()
     };
+    // The region that bootstrap gives a cloud without any.
+    let region = crate::api::cloud::Region {
+        name: "default".into(),
+        endpoint: endpoint.clone(),
+    };
     let mut own = Cloud::maas(endpoint);
     own.is_controller_cloud = true;
-    own.regions = vec![crate::api::cloud::Region {
-        name: "default".into(),
-        endpoint: String::new(),
-    }];
-    // The region that the server gives a cloud without any.
+    own.regions = vec![region];
     Ok(State {
         version: b.version.take().unwrap_or_else(|| "3.6.9".into()),
         name: b.name.take().unwrap_or_else(|| "controller".into()),

@@ -10,20 +10,41 @@ pub fn is_id(s: &str) -> bool {
     s.len() == 36 && s.bytes().filter(|b| *b == b'-').count() == 4
 }
 
-/// Ids that the fake gave where the real one gave others.
+/// Ids that the fake gave where the real one gave others; what is known already stands.
 pub fn learn(real: &Value, ours: &Value, map: &mut BTreeMap<String, String>) {
     match (real, ours) {
-        (Value::Object(a), Value::Object(b)) => a.iter().for_each(|(k, v)| {
-            if let Some(w) = b.get(k) {
-                learn(v, w, map);
+        (Value::Object(a), Value::Object(b)) => a.iter().for_each(|(k, v)| match (b.get(k), v) {
+            (Some(Value::String(w)), Value::String(v)) if k == "watcher-id" => {
+                drop(map.insert(v.clone(), w.clone()));
             }
+            (Some(w), v) => learn(v, w, map),
+            _ => {}
         }),
-        (Value::Array(a), Value::Array(b)) => a.iter().zip(b).for_each(|(v, w)| learn(v, w, map)),
+        (Value::Array(a), Value::Array(b)) => {
+            // Models and the like come in an order of their own: what has a name is known by it.
+            for (i, v) in a.iter().enumerate() {
+                let same = match name(v) {
+                    Some(n) => b.iter().find(|w| name(w) == Some(n)),
+                    None => b.get(i),
+                };
+                if let Some(w) = same {
+                    learn(v, w, map);
+                }
+            }
+        }
         (Value::String(a), Value::String(b)) if a != b && is_id(a) && is_id(b) => {
-            drop(map.insert(a.clone(), b.clone()))
+            map.entry(a.clone()).or_insert_with(|| b.clone());
         }
         _ => {}
     }
+}
+
+/// What an element of a list is called, it or what it wraps.
+fn name(v: &Value) -> Option<&str> {
+    v["name"]
+        .as_str()
+        .or_else(|| v["model"]["name"].as_str())
+        .or_else(|| v["result"]["name"].as_str())
 }
 
 pub fn translate(text: &str, map: &BTreeMap<String, String>) -> String {
