@@ -25,6 +25,9 @@ struct Args {
     /// Trust every application with the cloud's credential.
     #[arg(long)]
     trust: bool,
+    /// Remove what the model has beyond the bundle.
+    #[arg(long)]
+    remove: bool,
     /// Wait for all units to be active and idle, so many seconds.
     #[arg(long)]
     wait: Option<u64>,
@@ -40,6 +43,11 @@ async fn main() -> Result<(), juju::Failure> {
     let connected = args.at.connect(false).await?;
     let mut options = ApplyOptions::default();
     options.trust = args.trust;
+    options.remove = args.remove;
+    options.dir = args
+        .bundle
+        .as_deref()
+        .and_then(|b| b.parent().map(std::path::Path::to_path_buf));
     options.progress = Some(Arc::new(|change, done| {
         if done {
             println!("- {}", change.description);
@@ -48,8 +56,13 @@ async fn main() -> Result<(), juju::Failure> {
     let begin = std::time::Instant::now();
     let applied = bundle.apply(&connected.model, &options).await?;
     println!("{} changes in {:.1?}", applied.changes, begin.elapsed());
+    let what = if args.remove {
+        "removed"
+    } else {
+        "not in the bundle and left alone"
+    };
     for e in applied.extra {
-        println!("not in the bundle and left alone: {e}");
+        println!("{what}: {e}");
     }
     if let Some(seconds) = args.wait {
         if let Some(fake) = &connected.fake {
