@@ -175,12 +175,14 @@ async fn measure(args: &[String]) {
     let controller = access.connect(None, Options::default()).await.unwrap();
     let model = controller.open_model(&uuid.parse().unwrap()).await.unwrap();
     // The peak counts from here.
-    let _ = std::fs::write("/proc/self/clear_refs", "5");
+    std::fs::write("/proc/self/clear_refs", "5").unwrap();
     let before = memory("VmRSS:");
     let all = model.status().await.unwrap();
     assert_eq!(all.units().count(), UNITS);
+    let (peak, held) = (memory("VmHWM:"), memory("VmRSS:"));
     drop(all);
-    let peak = memory("VmHWM:") - before;
+    eprintln!("{before} KiB before the status, {peak} at the peak, {held} with it");
+    let peak = peak - before;
     let (mut status, begin) = (f64::MAX, cpu());
     for _ in 0..ROUNDS {
         let begin = Instant::now();
@@ -201,7 +203,7 @@ async fn measure(args: &[String]) {
         .unwrap();
     let begin = cpu();
     for _ in 0..ROUNDS {
-        drop(reply.decode::<FullStatus>().unwrap());
+        drop(reply.decode_large::<FullStatus>().unwrap());
     }
     let decoding = (cpu() - begin) / ROUNDS as f64;
     let (mut calls, begin) = (f64::MAX, cpu());
@@ -242,6 +244,7 @@ async fn run(program: String, args: Vec<String>) -> Figures {
         .output()
         .await
         .unwrap();
+    eprint!("{}", String::from_utf8_lossy(&out.stderr));
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
     Figures::parse(&text)
         .unwrap_or_else(|| panic!("{program}: {text}{}", String::from_utf8_lossy(&out.stderr)))

@@ -277,10 +277,38 @@ impl Client {
         method: &str,
         params: impl Serialize,
     ) -> Result<T> {
+        let reply = self.read_reply(facade, method, params).await?;
+        decoded(facade, method, reply.decode())
+    }
+
+    /// As [`Client::read`], for an answer of a megabyte and more.
+    pub(crate) async fn read_large<T: DeserializeOwned>(
+        &self,
+        facade: &str,
+        method: &str,
+        params: impl Serialize,
+    ) -> Result<T> {
+        let reply = self.read_reply(facade, method, params).await?;
+        decoded(facade, method, reply.decode_large())
+    }
+
+    async fn read_reply(
+        &self,
+        facade: &str,
+        method: &str,
+        params: impl Serialize,
+    ) -> Result<Reply> {
         let params = to_value(facade, method, params)?;
+        let timeout = self.inner.options.call_timeout;
         let mut tries = 0;
         loop {
-            match self.call(facade, method, &params).await {
+            // Another server may answer after a reconnection.
+            let version =
+                self.negotiate(facade, facades::ours(facade), &format!("{facade}.{method}"))?;
+            match self
+                .raw(facade, version, "", method, &params, timeout)
+                .await
+            {
                 Err(e)
                     if e.is_closed()
                         && tries < 3
@@ -310,13 +338,7 @@ impl Client {
         let reply = self
             .raw(facade, version, id, method, params, timeout)
             .await?;
-        reply.decode().map_err(|e| {
-            Error::new(
-                ErrorKind::Protocol,
-                format!("{facade}.{method}"),
-                format!("the answer does not decode: {e}"),
-            )
-        })
+        decoded(facade, method, reply.decode())
     }
 
     /// The same with the answer left as it came.
@@ -410,6 +432,16 @@ impl Client {
     pub(crate) fn status_feed(&self) -> &crate::wait::FeedSlot {
         &self.inner.feed
     }
+}
+
+fn decoded<T>(facade: &str, method: &str, answer: std::result::Result<T, String>) -> Result<T> {
+    answer.map_err(|e| {
+        Error::new(
+            ErrorKind::Protocol,
+            format!("{facade}.{method}"),
+            format!("the answer does not decode: {e}"),
+        )
+    })
 }
 
 fn to_value(facade: &str, method: &str, params: impl Serialize) -> Result<serde_json::Value> {

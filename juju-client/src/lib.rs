@@ -28,6 +28,7 @@ mod client;
 mod error;
 mod facades;
 mod ids;
+mod json;
 mod rpc;
 
 pub use api::status::FullStatus;

@@ -531,7 +531,7 @@ impl Client {
     /// # Errors
     /// What the server answers, or the connection's loss.
     pub async fn status(&self) -> Result<FullStatus> {
-        self.read("Client", "FullStatus", serde_json::json!({"patterns": []}))
+        self.read_large("Client", "FullStatus", serde_json::json!({"patterns": []}))
             .await
     }
 }

@@ -35,8 +35,13 @@ fn judge(answer: juju_client::Incoming<u32>) {
 }
 
 fn decode(reply: &Reply) {
-    let _ = reply.decode::<serde_json::Value>();
-    if let Ok(status) = reply.decode::<FullStatus>() {
+    // Both readers say the same.
+    let value = reply.decode::<serde_json::Value>();
+    assert_eq!(value, reply.decode_large::<serde_json::Value>());
+    let status = reply.decode::<FullStatus>();
+    let again = reply.decode_large::<FullStatus>();
+    assert_eq!(format!("{status:?}"), format!("{again:?}"));
+    if let Ok(status) = status {
         let _ = status.units().count() + status.all_machines().len();
         let _ = juju_client::Converged::judge(&status);
         let model = Model::from_parts(&status, BTreeMap::new(), &BTreeMap::new());
