@@ -193,6 +193,200 @@ async fn a_machine_that_fails_is_told_of_given_back_and_deployed_anew() {
     assert_eq!(token_names(&lab), ["cloudboot-lab"]);
 }
 
+fn juju_machine(lab: &Lab) -> maas_client::testing::MachineView {
+    let machines = lab.maas().machines();
+    let found = machines
+        .into_iter()
+        .find(|machine| machine.hostname == "juju-machine");
+    found.unwrap()
+}
+
+/// A deployment that fails is begun anew by itself, with secrets of its own; not more than three times.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_that_fails_is_begun_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let lab = std::sync::Arc::new(lab(&folder).await);
+    let (engine, _) = prepare_with(&lab, FOUR).await;
+    let ready = engine
+        .build()
+        .unwrap()
+        .run_until("juju.machine")
+        .await
+        .unwrap();
+    assert_done(&ready);
+    let id = juju_machine(&lab).system_id;
+
+    // Whenever it is Ready, its next deployment fails.
+    let fails = {
+        let (lab, id) = (std::sync::Arc::clone(&lab), id.clone());
+        tokio::spawn(async move {
+            loop {
+                lab.maas().fail_next(&id);
+                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            }
+        })
+    };
+    let report = until_model(&lab, FOUR).await;
+    fails.abort();
+    let said = failures(&report).join("\n");
+    assert!(
+        said.contains("deploy juju-machine") && said.contains("so it was 3 times"),
+        "{said}"
+    );
+    assert_eq!(lab.maas().counts()["allocate"], 3);
+
+    // What a run leaves behind, the next one gives back, and then one failure does not matter.
+    lab.maas().fail_next(&id);
+    assert_done(&until_model(&lab, FOUR).await);
+    assert!(lab.maas().counts()["allocate"] <= 5);
+    assert_eq!(token_names(&lab), ["cloudboot-lab"]);
+}
+
+/// A machine of ours that somebody's deployment left failed is not a person's matter.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_juju_machine_that_is_found_failed_is_released() {
+    let folder = tempfile::tempdir().unwrap();
+    let lab = lab(&folder).await;
+    let (engine, _) = prepare_with(&lab, FOUR).await;
+    let ready = engine
+        .build()
+        .unwrap()
+        .run_until("juju.machine")
+        .await
+        .unwrap();
+    assert_done(&ready);
+    let id: maas_client::SystemId = juju_machine(&lab).system_id.parse().unwrap();
+    let maas = administrator(&lab).await;
+    let wanted = maas_client::AllocateParams::new().system_id(id.clone());
+    maas.machines().allocate(&wanted).await.unwrap();
+    lab.maas().fail_next(id.as_str());
+    maas.machines()
+        .deploy(&id, &maas_client::DeployParams::new())
+        .await
+        .unwrap();
+    let failed = maas.machines().read(&id).await.unwrap().status;
+    for _ in 0..500 {
+        if maas.machines().read(&id).await.unwrap().status
+            == maas_client::NodeStatus::FailedDeployment
+        {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let (engine, _) = prepare_with(&lab, FOUR).await;
+    let plan = serde_json::to_string(&engine.build().unwrap().plan().await.unwrap()).unwrap();
+    assert!(
+        plan.contains("it is released, to be deployed again"),
+        "{failed:?} {plan}"
+    );
+    assert_done(&until_model(&lab, FOUR).await);
+}
+
+/// MAAS, as its administrator.
+async fn administrator(lab: &Lab) -> maas_client::Client {
+    let config = lab.config().unwrap();
+    let mut builder = maas_client::Client::builder(&config.maas.server);
+    if let Some(proxy) = &config.reach.proxy {
+        builder = builder.proxy(proxy.clone());
+    }
+    let maas = builder.build().unwrap();
+    let password = config.maas.password.value();
+    let key = maas
+        .authenticate(&config.maas.username, password, "a-test")
+        .await
+        .unwrap();
+    maas.with_api_key(key)
+}
+
+/// With keys of one's own the machine makes none, and only who holds that CA's key is talked to.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_are_given_are_the_controllers() {
+    let folder = tempfile::tempdir().unwrap();
+    let lab = lab(&folder).await;
+    let made = juju_client::testing::Identity::generate().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let overlay = format!(
+        "juju: {{channel: 4.0/stable, controller: {{keys: {{ca: {}, ca_key: {}, cert: {}, key: {}}}}}}}",
+        write("ca.crt", &made.ca_cert),
+        write("ca.key", &made.ca_key),
+        write("c.crt", &made.cert),
+        write("c.key", &made.key),
+    );
+    assert_done(&until_model(&lab, &overlay).await);
+    let juju = lab.juju().unwrap();
+    assert_eq!(juju.access().ca_cert.trim(), made.ca_cert.trim());
+    assert_ne!(
+        juju.access().password.expose_secret(),
+        juju.identity().password
+    );
+    let store = Store::read(&find_store(&lab.operator().folder)).unwrap();
+    assert_eq!(
+        store.controller(None).unwrap().ca_cert.trim(),
+        made.ca_cert.trim()
+    );
+}
+
+/// A controller that the juju client knows is adopted by its files alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_controller_is_adopted_from_the_clients_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let lab = lab(&folder).await;
+    assert_done(&until_model(&lab, FOUR).await);
+    let theirs = folder.path().join("theirs");
+    let written = find_store(&lab.operator().folder);
+    Store::read(&written).unwrap().write(&theirs).unwrap();
+    let made = lab.maas().counts();
+
+    let state = lab.operator().folder.join("second");
+    let second = |name: &str| {
+        format!(
+            "deployment: second\nstate_dir: {}\naccess: {{dir: {}}}\njuju: {{channel: 4.0/stable, model: {{name: other}}, controller: {{adopt: {{store: {}, controller: {name}}}}}}}\n",
+            state.display(),
+            state.join("access").display(),
+            theirs.display()
+        )
+    };
+    let report = until_model(&lab, &second("nobody")).await;
+    let said = failures(&report).join("\n");
+    assert!(
+        said.contains("there is none of that name") && said.contains("juju controllers"),
+        "{said}"
+    );
+
+    let (engine, _) = prepare_with(&lab, &second("maas-controller")).await;
+    let plan = engine.build().unwrap().plan().await.unwrap();
+    let told = serde_json::to_string(&plan).unwrap();
+    assert!(
+        told.contains("adopt the controller maas-controller of the juju client's files"),
+        "{told}"
+    );
+    assert_done(&until_model(&lab, &second("maas-controller")).await);
+    assert_eq!(
+        lab.maas().counts().get("allocate"),
+        made.get("allocate"),
+        "no machine is taken for it"
+    );
+    let ours = Store::read(&state.join("access/juju")).unwrap();
+    assert_eq!(ours.current_model("maas-controller"), Some("admin/other"));
+
+    // What was there before stays.
+    let (engine, _) = prepare_with(&lab, &second("maas-controller")).await;
+    let report = engine
+        .build()
+        .unwrap()
+        .teardown(TeardownOptions::default())
+        .await
+        .unwrap();
+    assert_done(&report);
+    let store = Store::read(&theirs).unwrap();
+    assert!(store.controller(None).is_ok());
+    assert!(lab.juju().is_some());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_juju_machine_has_every_tag_that_its_bootstrap_asks_for() {
     for channel in ["3.1", "4.0"] {

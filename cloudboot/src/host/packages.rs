@@ -9,8 +9,11 @@ use super::files::Files;
 
 /// Where dpkg keeps what is installed.
 const STATUS: &str = "/var/lib/dpkg/status";
-/// How long apt waits for another process that holds dpkg's lock (unattended upgrades take minutes).
-const LOCK_TIMEOUT_S: u32 = 600;
+/// How long another process that holds a lock of apt or dpkg is waited for (unattended upgrades take minutes).
+const LOCK_TIMEOUT: Duration = Duration::from_secs(600);
+/// How often it is tried whether that one has ended, where apt does not wait by itself: its option counts for dpkg's lock alone, not
+/// for those of its lists and archives.
+const LOCK_LOOK: Duration = Duration::from_secs(2);
 
 /// The package manager.
 #[derive(Clone, Debug)]
@@ -59,6 +62,29 @@ impl Packages {
         .map(drop)
     }
 
+    /// Which packages an installation of these would bring, their dependencies included, by name. Changes nothing.
+    pub async fn would_install(&self, names: &[&str]) -> Result<Vec<String>> {
+        let mut args = vec![
+            "install",
+            "--simulate",
+            "--no-install-recommends",
+            "--no-upgrade",
+        ];
+        args.extend(names);
+        let operation = format!("see what {} brings along", names.join(", "));
+        let output = self.apt(&operation, &args, SIMULATION).await?;
+        Ok(simulated(&output.stdout_text(), &["Inst"]))
+    }
+
+    /// Which packages a removal of these would take away, those that depend on them included, by name. Changes nothing.
+    pub async fn would_remove(&self, names: &[&str]) -> Result<Vec<String>> {
+        let mut args = vec!["purge", "--simulate"];
+        args.extend(names);
+        let operation = format!("see what depends on {}", names.join(", "));
+        let output = self.apt(&operation, &args, SIMULATION).await?;
+        Ok(simulated(&output.stdout_text(), &["Remv", "Purg"]))
+    }
+
     /// Removes packages, with their configuration and data where `purge` is set. Those that are not there are no error.
     pub async fn remove(&self, names: &[&str], purge: bool) -> Result<()> {
         let mut args = vec![if purge { "purge" } else { "remove" }];
@@ -72,11 +98,25 @@ impl Packages {
         .map(drop)
     }
 
-    /// Runs apt-get; where an earlier one was killed in the middle, dpkg's work is finished first.
+    /// Runs apt-get, once whoever holds its locks has ended.
     async fn apt(&self, operation: &str, args: &[&str], timeout: Duration) -> Result<Output> {
+        let until = tokio::time::Instant::now() + LOCK_TIMEOUT;
+        loop {
+            match self.apt_once(operation, args, timeout).await {
+                Err(e) if e.kind() == Kind::Busy && tokio::time::Instant::now() < until => {
+                    tracing::info!(%operation, "another package manager is running: waiting for it");
+                    tokio::time::sleep(LOCK_LOOK).await;
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    /// Runs apt-get; where an earlier one was killed in the middle, dpkg's work is finished first.
+    async fn apt_once(&self, operation: &str, args: &[&str], timeout: Duration) -> Result<Output> {
         let cmd = Cmd::new("apt-get")
             .args(["-q", "-y", "-o"])
-            .arg(format!("DPkg::Lock::Timeout={LOCK_TIMEOUT_S}"))
+            .arg(format!("DPkg::Lock::Timeout={}", LOCK_TIMEOUT.as_secs()))
             .args([
                 "-o",
                 "Dpkg::Options::=--force-confdef",
@@ -105,10 +145,27 @@ impl Packages {
     }
 }
 
+/// A simulation reads lists and the status, and no more.
+const SIMULATION: Duration = Duration::from_secs(120);
+
+/// The packages of a simulation's lines: `Inst libpq5 (15.8-0+deb12u1 Debian:12.7/stable [amd64])`, `Purg libpq5 [15.8-0+deb12u1]`.
+/// Source: apt's `apt-pkg/simulate`; a package of another architecture has it after a colon.
+fn simulated(text: &str, words: &[&str]) -> Vec<String> {
+    text.lines()
+        .filter_map(|line| {
+            let (word, rest) = line.split_once(' ')?;
+            let name = rest.split(' ').next().filter(|name| !name.is_empty())?;
+            words.contains(&word).then(|| name.to_owned())
+        })
+        .collect()
+}
+
 /// What apt's best known refusals mean.
 fn explain(error: Error, said: &str) -> Error {
     let (kind, hint) = if said.contains("Unable to locate package")
         || said.contains("has no installation candidate")
+        // Of one version: "Version '3.0' for 'x' was not found".
+        || (said.contains("Version '") && said.contains("was not found"))
     {
         (
             Kind::NotFound,
@@ -116,6 +173,7 @@ fn explain(error: Error, said: &str) -> Error {
         )
     } else if said.contains("Could not get lock")
         || said.contains("Unable to acquire the dpkg frontend lock")
+        || said.contains("Unable to lock directory")
     {
         (
             Kind::Busy,
@@ -168,6 +226,13 @@ fn installed_version(status: &str, name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_simulation_reads() {
+        let said = "Reading package lists...\nThe following NEW packages will be installed:\n  a b\nInst b (1.0 local [all])\nInst a [0.9] (1.0 local [all]) []\nConf b (1.0 local [all])\nPurg c [2]\nRemv d [2]\n";
+        assert_eq!(simulated(said, &["Inst"]), ["b", "a"]);
+        assert_eq!(simulated(said, &["Remv", "Purg"]), ["c", "d"]);
+    }
 
     #[test]
     fn only_installed_packages_count() {

@@ -84,7 +84,7 @@ impl Container {
         let (cloud, name) = (quoted(&juju.cloud.name), quoted(&juju.bootstrap.name));
         let constraints = quoted(&format!("tags={}", juju.bootstrap.tags.join(",")));
         let series = quoted(&juju.bootstrap.series);
-        let way_out: String = super::controller::way_out(&self.site)
+        let way_out: String = super::controller_access::way_out(&self.site)
             .iter()
             .map(|(key, value)| format!(" --model-default {}", quoted(&format!("{key}={value}"))))
             .collect();

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use super::{Attempt as _, Site, create, created};
 use crate::config::Channel;
 use crate::engine::{Context, Deadline, Error, Observation, Polled, Resource, Step, StepId, Undo};
-use crate::host::snaps::ChangeId;
+use crate::host::snaps::{ChangeId, Snap, normal_channel};
 
 /// A snap that follows a channel.
 pub struct InstallSnap {
@@ -44,6 +44,28 @@ impl InstallSnap {
             .attempt(attempted)?;
         self.follow(&change, "snapd to take its proxy", attempted, cx)
             .await
+    }
+
+    /// What is wrong with a snap that was there before.
+    fn differs(&self, snap: &Snap) -> String {
+        let (name, followed) = (self.name, snap.followed());
+        format!(
+            "the snap {name} is installed from {followed} and the configuration asks for {}: set the channel to {followed} to adopt it, \
+             or refresh the snap by hand",
+            self.channel
+        )
+    }
+
+    /// Whether it would go back to an older series: what a newer one has made of its data, an older one does not read.
+    fn is_older_than(&self, snap: &Snap) -> bool {
+        let series = |channel: &str| {
+            let track = normal_channel(channel);
+            let parts = track.split('/').next().unwrap_or_default().split('.');
+            parts.map(|part| part.parse::<u32>().ok()).collect()
+        };
+        let (there, wanted): (Option<Vec<u32>>, Option<Vec<u32>>) =
+            (series(snap.followed()), series(&self.channel.to_string()));
+        matches!((there, wanted), (Some(there), Some(wanted)) if wanted < there)
     }
 
     async fn follow(
@@ -116,13 +138,10 @@ impl Step for InstallSnap {
                 )]));
             }
             // Another channel may hold another version, with data that does not go back.
-            return Ok(Observation::needs_operator(format!(
-                "the snap {} is installed from {} and the configuration asks for {wanted}: set the channel to {} to adopt it, \
-                 or refresh the snap by hand",
-                self.name,
-                snap.followed(),
-                snap.followed()
-            )));
+            return Ok(Observation::Drifted {
+                what: vec![self.differs(&snap)],
+                destructive: true,
+            });
         }
         if !snap.is_active() {
             return Ok(Observation::blocked(format!(
@@ -142,14 +161,17 @@ impl Step for InstallSnap {
             .changes_in_progress(self.name)
             .await
             .attempt("ask snapd for its changes")?;
-        let change = match under_way.first() {
-            Some(change) => change.id.clone(),
-            None if snaps
-                .get(self.name)
-                .await
-                .attempt("ask snapd for its snaps")?
-                .is_some() =>
-            {
+        let there = snaps
+            .get(self.name)
+            .await
+            .attempt("ask snapd for its snaps")?;
+        let change = match (under_way.first(), there) {
+            (Some(change), _) => change.id.clone(),
+            (None, Some(snap)) => {
+                if !created(cx, &format!("snap {}", self.name)) && self.is_older_than(&snap) {
+                    return Err(Error::needs_operator(self.about(), self.differs(&snap))
+                        .next("see to it, then run again"));
+                }
                 cx.intend(format!("refresh snap {} to {channel}", self.name))
                     .await?;
                 snaps
@@ -157,7 +179,7 @@ impl Step for InstallSnap {
                     .await
                     .attempt(&format!("refresh the snap {}", self.name))?
             }
-            None => {
+            (None, None) => {
                 create(cx, &format!("snap {}", self.name)).await?;
                 snaps
                     .install(self.name, &channel)
@@ -216,6 +238,32 @@ pub struct InstallPostgres {
     pub(super) site: Arc<Site>,
 }
 
+/// What the intent to install a package begins with.
+const INSTALL: &str = "create package ";
+
+impl InstallPostgres {
+    /// The packages that this deployment set out to install and that are there, the one that was asked for first.
+    async fn ours(&self, cx: &Context) -> Result<Vec<String>, Error> {
+        let packages = &self.site.host.packages;
+        let mut names: Vec<String> = cx
+            .own_intents()
+            .iter()
+            .filter_map(|known| Some(known.what.strip_prefix(INSTALL)?.to_owned()))
+            .collect();
+        let main = self.site.config.postgres.package();
+        names.sort_by_key(|name| (name != main, name.clone()));
+        names.dedup();
+        let mut there = Vec::new();
+        for name in names {
+            let found = packages.installed(&name).await;
+            if found.attempt("read the installed packages")?.is_some() {
+                there.push(name);
+            }
+        }
+        Ok(there)
+    }
+}
+
 #[async_trait]
 impl Step for InstallPostgres {
     type Needs = ();
@@ -226,7 +274,11 @@ impl Step for InstallPostgres {
     }
 
     fn about(&self) -> String {
-        format!("install the package {}", self.site.config.postgres.version)
+        let postgres = &self.site.config.postgres;
+        match &postgres.host {
+            Some(host) => format!("use the PostgreSQL at {host}:{}", postgres.port),
+            None => format!("install the package {}", postgres.version),
+        }
     }
 
     fn deadline(&self) -> Deadline {
@@ -242,65 +294,87 @@ impl Step for InstallPostgres {
         Some(Duration::from_secs(52))
     }
 
-    async fn observe(&self, _: &(), _: &Context) -> Result<Observation<()>, Error> {
-        let package = &self.site.config.postgres.version;
+    async fn observe(&self, _: &(), cx: &Context) -> Result<Observation<()>, Error> {
+        let postgres = &self.site.config.postgres;
+        if postgres.host.is_some() {
+            return Ok(match self.site.host.postgres.version().await {
+                Ok(_) => Observation::Satisfied(()),
+                Err(error) if error.is_retryable() => Observation::blocked(error.to_string()),
+                Err(error) => Observation::needs_operator(error.to_string()),
+            });
+        }
+        let package = postgres.package();
+        let found = self.site.host.packages.installed(package).await;
         Ok(
-            match self
-                .site
-                .host
-                .packages
-                .installed(package)
-                .await
-                .attempt("read the installed packages")?
-            {
-                Some(_) => Observation::Satisfied(()),
-                None => Observation::absent(format!("the package {package} is not installed")),
+            match (
+                found.attempt("read the installed packages")?,
+                postgres.pinned(),
+            ) {
+                (None, _) => Observation::absent(format!("the package {package} is not installed")),
+                (Some(there), Some(wanted)) if there != wanted => {
+                    let ours = created(cx, &format!("package {package}"));
+                    let what = format!("the package {package} is {there}, not {wanted}");
+                    let advice = if ours {
+                        format!("remove {package} or change postgres.version")
+                    } else {
+                        format!("set postgres.version to {package}={there} to adopt it")
+                    };
+                    Observation::needs_operator(format!("{what}: {advice}"))
+                }
+                (Some(_), _) => Observation::Satisfied(()),
             },
         )
     }
 
     async fn apply(&self, _: &(), cx: &Context) -> Result<(), Error> {
-        let package = self.site.config.postgres.version.as_str();
-        create(cx, &format!("package {package}")).await?;
-        self.site
-            .host
-            .packages
+        let postgres = &self.site.config.postgres;
+        let (wanted, packages) = (postgres.version.as_str(), &self.site.host.packages);
+        packages
             .update()
             .await
             .attempt("update the package lists")?;
-        self.site
-            .host
-            .packages
-            .install(&[package])
+        // What it brings along goes with it, and nothing that was there before.
+        let brings = packages
+            .would_install(&[wanted])
             .await
-            .attempt(&format!("install {package}"))
+            .attempt(&format!("see what {wanted} brings along"))?;
+        for name in &brings {
+            create(cx, &format!("package {name}")).await?;
+        }
+        packages
+            .install(&[wanted])
+            .await
+            .attempt(&format!("install {wanted}"))
     }
 
     async fn undo(&self, _: &(), cx: &Context) -> Result<Undo, Error> {
-        let package = self.site.config.postgres.version.as_str();
-        if !created(cx, &format!("package {package}")) {
-            return Ok(Undo::kept(format!(
-                "the package {package} was there before"
-            )));
-        }
-        if self
-            .site
-            .host
-            .packages
-            .installed(package)
-            .await
-            .attempt("read the installed packages")?
-            .is_none()
-        {
+        let main = self.site.config.postgres.package();
+        if self.site.config.postgres.host.is_some() {
             return Ok(Undo::NothingToDo);
         }
-        cx.intend(format!("remove package {package}")).await?;
-        self.site
-            .host
-            .packages
-            .remove(&[package], true)
+        if !created(cx, &format!("package {main}")) {
+            return Ok(Undo::kept(format!("the package {main} was there before")));
+        }
+        let packages = &self.site.host.packages;
+        let ours = self.ours(cx).await?;
+        let names: Vec<&str> = ours.iter().map(String::as_str).collect();
+        if names.is_empty() {
+            return Ok(Undo::NothingToDo);
+        }
+        // What others have come to need since stays.
+        let going = packages.would_remove(&names).await;
+        let going = going.attempt("see what depends on our packages")?;
+        let alone = going.iter().all(|name| ours.contains(name));
+        let names = if alone { names } else { vec![main] };
+        cx.intend(format!("remove {}", names.join(", "))).await?;
+        packages
+            .remove(&names, true)
             .await
-            .attempt(&format!("remove {package}"))?;
-        Ok(Undo::removed(format!("the package {package}")))
+            .attempt(&format!("remove {}", names.join(", ")))?;
+        Ok(Undo::removed(match names.as_slice() {
+            [one] => format!("the package {one}"),
+            [one, more @ ..] => format!("the package {one} and {} that came with it", more.len()),
+            [] => String::new(),
+        }))
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use maas_client::{
-    Client, ComposeParams, Judgement, Machine, MachineFilter, MachineGoal, NodeStatus, SystemId,
-    TagParams, VmHostId,
+    Client, ComposeParams, Judgement, Machine, MachineFilter, MachineGoal, NodeStatus,
+    ReleaseParams, SystemId, TagParams, VmHostId,
 };
 
 use super::{Attempt as _, Site, create, created, ensure_tag};
@@ -19,7 +19,27 @@ pub struct JujuMachine {
     pub(super) site: Arc<Site>,
 }
 
+/// How often a machine whose deployment failed is released, so that it can be deployed again, before a person is asked.
+const RELEASES: usize = 3;
+
 impl JujuMachine {
+    fn release_intent(&self) -> String {
+        format!(
+            "release {}, whose deployment failed",
+            self.site.config.juju_vm.hostname
+        )
+    }
+
+    /// Whether it is ours to release, once more.
+    fn may_release(&self, cx: &Context) -> bool {
+        let (intents, release) = (cx.own_intents(), self.release_intent());
+        let before = intents.iter().filter(|known| known.what == release).count();
+        created(
+            cx,
+            &format!("machine {}", self.site.config.juju_vm.hostname),
+        ) && before < RELEASES
+    }
+
     /// Its own tag, and those by which the bootstrap asks MAAS for it: a machine that lacks one of them is not found.
     fn tags(&self) -> Vec<&str> {
         let config = &self.site.config;
@@ -73,7 +93,7 @@ impl Step for JujuMachine {
     async fn observe(
         &self,
         (maas, _, ()): &Self::Needs,
-        _: &Context,
+        cx: &Context,
     ) -> Result<Observation<SystemId>, Error> {
         let wanted = &self.site.config.juju_vm;
         let Some(machine) = self.find(maas).await? else {
@@ -93,6 +113,11 @@ impl Step for JujuMachine {
             | NodeStatus::Allocated
             | NodeStatus::Deploying
             | NodeStatus::Deployed => Observation::Satisfied(machine.system_id),
+            // Nobody has it yet: a disk or a download may be well the next time.
+            NodeStatus::FailedDeployment if self.may_release(cx) => Observation::absent(format!(
+                "{} is {}: it is released, to be deployed again",
+                wanted.hostname, machine.status_name
+            )),
             status if status.is_failed() => Observation::needs_operator(format!(
                 "{} is {}: look at its results in MAAS, then commission it again or delete it and run again",
                 wanted.hostname, machine.status_name
@@ -135,6 +160,14 @@ impl Step for JujuMachine {
                 .update_nodes(tag, std::slice::from_ref(&id), &[])
                 .await
                 .attempt(&format!("tag {}", wanted.hostname))?;
+        }
+        if machine.status == NodeStatus::FailedDeployment && self.may_release(cx) {
+            cx.intend(self.release_intent()).await?;
+            let comment = ReleaseParams::new().comment(cx.owner_mark());
+            maas.machines()
+                .release(&id, &comment)
+                .await
+                .attempt(&format!("release {}", wanted.hostname))?;
         }
         // Everything after it waits for it: it is not looked at less often as it goes on.
         cx.waiting("the Juju machine to be Ready", self.deadline())

@@ -15,7 +15,7 @@
 //! | 11 | [`controller_bridge`], [`vm_host`] | the controller's bridge, LXD, the VM host |
 //! | 12 | [`juju_machine`] | the Juju machine |
 //! | 13 | [`nat`] | forwarding and NAT |
-//! | 14 | [`controller`] | the Juju controller and the model |
+//! | 14 | [`controller`], [`model`] | the Juju controller and the model |
 //! | 15 | [`bundle`] | the bundle in the model |
 //! | 16 | [`vault`] | Vault initialised, unsealed, authorised, its root CA |
 //! | 17 | [`converge`] | every unit active and idle |
@@ -31,6 +31,7 @@ pub mod bundle;
 pub mod capacity;
 mod client_store;
 pub mod controller;
+mod controller_access;
 pub mod controller_bridge;
 pub mod converge;
 pub mod database;
@@ -39,8 +40,11 @@ pub mod images;
 pub mod install;
 pub mod juju_machine;
 mod mission;
+pub mod model;
 pub mod nat;
 mod native;
+mod native_machine;
+mod native_takeover;
 pub mod nodes;
 pub mod power;
 mod preflight;

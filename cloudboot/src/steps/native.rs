@@ -4,53 +4,55 @@
 //! anything. The first password and the first MAAS key have been in the user data, so they count as seen: both are
 //! replaced right after the first login, and only then the access is kept.
 
-use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use juju_client::api::cloud::CloudCredential;
-use juju_client::{Client as Juju, ControllerAccess, ErrorKind, Options, first_contact};
 use maas_client::{
-    AllocateParams, Client as Maas, DeployParams, EventParams, Judgement, Machine, MachineFilter,
-    MachineGoal, NodeStatus, Pairs, ReleaseParams, SystemId,
+    AllocateParams, Client as Maas, DeployParams, Machine, MachineFilter, NodeStatus, Pairs,
+    SystemId,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
-use super::controller::{keep, kept, maas_key, way_out};
+use super::controller_access::way_out;
 use super::{Attempt as _, Site, create};
-use crate::engine::{Context, Deadline, Error, Polled};
+use crate::engine::{Context, Deadline, Error};
 use crate::juju_bootstrap::{
-    self, Agent, Bootstrap, Charm, Cloud, Keys, MaasCloud, PORT, ProofKey, agents, trouble,
+    self, Agent, Bootstrap, Charm, Cloud, GivenKeys, Keys, MaasCloud, ProofKey, agents,
 };
+
+/// How often a machine whose deployment failed is deployed in one run.
+const DEPLOYMENTS: u32 = 3;
 
 /// What is begun and not yet in our hands, in the secret store.
 const BEGUN: &str = "juju-bootstrap";
 
 /// A bootstrap under way.
 #[derive(Clone, Serialize, Deserialize)]
-struct Begun {
-    controller_uuid: String,
+pub(super) struct Begun {
+    pub(super) controller_uuid: String,
     model_uuid: String,
-    agent: Agent,
+    pub(super) agent: Agent,
     /// In the user data, and worth nothing after the first login.
-    first_password: String,
+    pub(super) first_password: String,
     /// The administrator's from then on.
-    password: String,
+    pub(super) password: String,
     /// The one-time key, in hexadecimal.
-    proof: String,
+    pub(super) proof: String,
     /// The CA, once it is pinned.
-    ca_cert: Option<String>,
-    /// Why its machine will not become a controller any more: the next run gives it back and begins anew.
-    given_up: Option<String>,
+    pub(super) ca_cert: Option<String>,
+    /// Why its machine will not become a controller any more: it is given back, and all of this is chosen anew.
+    pub(super) given_up: Option<String>,
+    /// How many deployments failed in this run before this one.
+    #[serde(default)]
+    failed: u32,
 }
 
 /// The bootstrap onto the Juju machine.
 pub(super) struct Native {
-    site: Arc<Site>,
-    maas: Maas,
-    lxd: lxd_client::Client,
-    machine: SystemId,
+    pub(super) site: Arc<Site>,
+    pub(super) maas: Maas,
+    pub(super) lxd: lxd_client::Client,
+    pub(super) machine: SystemId,
 }
 
 fn password() -> String {
@@ -59,7 +61,7 @@ fn password() -> String {
     base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
-async fn begun(cx: &Context) -> Result<Option<Begun>, Error> {
+pub(super) async fn begun(cx: &Context) -> Result<Option<Begun>, Error> {
     let Some(secret) = cx.secrets().get(BEGUN).await? else {
         return Ok(None);
     };
@@ -74,7 +76,7 @@ async fn begun(cx: &Context) -> Result<Option<Begun>, Error> {
         })
 }
 
-async fn note(begun: &Begun, cx: &Context) -> Result<(), Error> {
+pub(super) async fn note(begun: &Begun, cx: &Context) -> Result<(), Error> {
     let text = serde_json::to_string(begun)
         .map_err(|error| Error::terminal("keep what the bootstrap needs", error.to_string()))?;
     cx.secrets().put(BEGUN, &SecretString::from(text)).await
@@ -107,24 +109,51 @@ impl Native {
 
     /// Begins, or goes on with what was begun, to a controller whose access is kept.
     pub(super) async fn bootstrap(&self, cx: &Context, deadline: Deadline) -> Result<(), Error> {
-        let mut begun = self.begin(cx).await?;
-        if begun.ca_cert.is_none() {
-            self.deploy(&begun, cx).await?;
-            self.await_deployed(&mut begun, cx, deadline).await?;
-            let ca = self.await_contact(&mut begun, cx, deadline).await?;
-            begun.ca_cert = Some(ca);
-            note(&begun, cx).await?;
+        loop {
+            let mut begun = self.begin(cx).await?;
+            if begun.ca_cert.is_none() {
+                self.deploy(&begun, cx).await?;
+                if let Err(why) = self.await_deployed(cx, deadline).await? {
+                    self.deploy_again(begun, why, cx).await?;
+                    continue;
+                }
+                let ca = self.await_contact(&mut begun, cx, deadline).await?;
+                begun.ca_cert = Some(ca);
+                note(&begun, cx).await?;
+            }
+            return self.take_over(&begun, cx, deadline).await;
         }
-        self.take_over(&begun, cx, deadline).await
+    }
+
+    /// A deployment failed: a disk or a download that is well the next time. Not for ever, though.
+    async fn deploy_again(&self, mut begun: Begun, why: String, cx: &Context) -> Result<(), Error> {
+        let hostname = &self.site.config.juju_vm.hostname;
+        begun.failed += 1;
+        let told = format!("{why}{}", self.last_event().await.unwrap_or_default());
+        if begun.failed < DEPLOYMENTS {
+            tracing::warn!(machine = %hostname, %told, "the deployment failed: it is given back and deployed anew");
+            return self.give_up(&mut begun, &why, cx).await;
+        }
+        // The next run may try as often again.
+        begun.failed = 0;
+        self.give_up(&mut begun, &why, cx).await?;
+        Err(Error::terminal(
+            format!("deploy {hostname}"),
+            format!("{told}; so it was {DEPLOYMENTS} times"),
+        )
+        .next("look at its installation log in MAAS, then run again: the machine is given back and deployed anew"))
     }
 
     /// What the bootstrap needs, durable before it is used.
     async fn begin(&self, cx: &Context) -> Result<Begun, Error> {
-        match begun(cx).await? {
+        let failed = match begun(cx).await? {
             Some(found) if found.given_up.is_none() => return Ok(found),
-            Some(_) => self.give_back(cx).await?,
-            None => {}
-        }
+            Some(found) => {
+                self.give_back(cx).await?;
+                found.failed
+            }
+            None => 0,
+        };
         let uuid = || uuid::Uuid::new_v4().to_string();
         let begun = Begun {
             controller_uuid: uuid(),
@@ -135,6 +164,7 @@ impl Native {
             proof: hex::encode(ProofKey::new().expose()),
             ca_cert: None,
             given_up: None,
+            failed,
         };
         cx.intend("choose the controller's UUIDs and first secrets")
             .await?;
@@ -206,7 +236,7 @@ impl Native {
         Ok(there)
     }
 
-    async fn read(&self) -> Result<Machine, Error> {
+    pub(super) async fn read(&self) -> Result<Machine, Error> {
         self.maas
             .machines()
             .read(&self.machine)
@@ -215,7 +245,7 @@ impl Native {
     }
 
     /// Whether MAAS holds the machine for this controller.
-    async fn is_ours(&self, begun: &Begun) -> Result<bool, Error> {
+    pub(super) async fn is_ours(&self, begun: &Begun) -> Result<bool, Error> {
         let filter = MachineFilter::new()
             .agent_name(begun.model_uuid.clone())
             .id(vec![self.machine.clone()]);
@@ -289,12 +319,15 @@ impl Native {
     ) -> Result<Bootstrap, Error> {
         let config = &self.site.config;
         let juju = &config.juju;
-        let proof = ProofKey::from_hex(&begun.proof).ok_or_else(|| {
-            Error::needs_operator(
-                format!("read the secret {BEGUN}"),
-                "its one-time key is not 32 bytes",
-            )
-        })?;
+        let keys = match self.given_keys() {
+            Some(given) => Keys::Given(Box::new(given)),
+            None => Keys::OnMachine(ProofKey::from_hex(&begun.proof).ok_or_else(|| {
+                Error::needs_operator(
+                    format!("read the secret {BEGUN}"),
+                    "its one-time key is not 32 bytes",
+                )
+            })?),
+        };
         let cloud = Cloud::Maas(MaasCloud {
             name: juju.cloud.name.clone(),
             endpoint: juju.cloud.endpoint.clone(),
@@ -307,7 +340,7 @@ impl Native {
             cloud,
             self.machine.as_str(),
             begun.first_password.clone().into(),
-            Keys::OnMachine(proof),
+            keys,
         );
         wanted.controller_uuid.clone_from(&begun.controller_uuid);
         wanted.model_uuid.clone_from(&begun.model_uuid);
@@ -332,328 +365,36 @@ impl Native {
         Ok(wanted)
     }
 
+    /// The controller's keys, where the configuration gives them.
+    pub(super) fn given_keys(&self) -> Option<GivenKeys> {
+        let keys = self.site.config.juju.controller.keys.as_ref()?;
+        Some(GivenKeys {
+            ca_cert: keys.ca.clone(),
+            ca_key: keys.ca_key.clone(),
+            cert: keys.cert.clone(),
+            key: keys.key.clone(),
+        })
+    }
+
     /// The key that MAAS gives to machines opens the controller as well: what goes wrong there can be looked at.
     async fn authorized_keys(&self) -> Vec<String> {
         let keys = self.maas.ssh_keys().list().await.unwrap_or_default();
         keys.into_iter().map(|key| key.key).collect()
     }
 
-    async fn await_deployed(
-        &self,
-        begun: &mut Begun,
-        cx: &Context,
-        deadline: Deadline,
-    ) -> Result<(), Error> {
-        let hostname = &self.site.config.juju_vm.hostname;
-        let deployed = cx
-            .waiting(format!("MAAS to deploy {hostname}"), deadline)
-            .backoff(Duration::from_secs(1), Duration::from_secs(5))
-            .advice("look at the machine's installation log in MAAS")
-            .poll(async || {
-                let machine = self.read().await?;
-                Ok(match MachineGoal::Deployed.judge(Some(&machine)) {
-                    Judgement::Reached => Polled::Done(Ok(())),
-                    Judgement::Pending(what) => Polled::pending(what),
-                    Judgement::Failed(why) => Polled::Done(Err(why)),
-                    _ => Polled::pending("in a state that this version does not know"),
-                })
-            })
-            .await?;
-        match deployed {
-            Ok(()) => Ok(()),
-            Err(why) => {
-                let last = self.last_event().await.unwrap_or_default();
-                self.give_up(begun, &why, cx).await?;
-                Err(Error::terminal(format!("deploy {hostname}"), format!("{why}{last}"))
-                    .next("look at its installation log in MAAS, then run again: the machine is given back and deployed anew"))
-            }
-        }
-    }
-
-    /// The last thing that MAAS noted of the machine.
-    async fn last_event(&self) -> Option<String> {
-        let wanted = EventParams::new()
-            .id(vec![self.machine.clone()])
-            .limit(1u32);
-        let events = self.maas.events().query(&wanted).await.ok()?.events;
-        let event = events.into_iter().next()?;
-        Some(format!(
-            " (MAAS's last word of it: {} {})",
-            event.r#type, event.description
-        ))
-    }
-
-    fn addresses(machine: &Machine) -> Vec<String> {
-        let mut ips: Vec<IpAddr> = machine
-            .ip_addresses
-            .iter()
-            .filter_map(|ip| ip.parse().ok())
-            .collect();
-        ips.sort_by_key(IpAddr::is_ipv6);
-        ips.iter()
-            .map(|ip| std::net::SocketAddr::new(*ip, PORT).to_string())
-            .collect()
-    }
-
-    /// Waits for the controller's port, reading meanwhile what the machine says of itself; the CA that is behind it.
-    async fn await_contact(
-        &self,
-        begun: &mut Begun,
-        cx: &Context,
-        deadline: Deadline,
-    ) -> Result<String, Error> {
-        let hostname = &self.site.config.juju_vm.hostname;
-        let attempted = format!("bring up Juju's controller on {hostname}");
-        let proof = ProofKey::from_hex(&begun.proof).unwrap_or_default();
-        let advice = format!(
-            "log in with `ssh ubuntu@{hostname}` and the key {}, and look at /var/log/cloud-init-output.log and /var/log/juju/machine-0.log",
-            self.site.config.ssh.maas_key.display()
-        );
-        let outcome = cx
-            .waiting(format!("port {PORT} of {hostname}"), deadline)
-            .backoff(Duration::from_secs(1), Duration::from_secs(5))
-            .advice(advice.clone())
-            .poll(async || {
-                let machine = self.read().await?;
-                if machine.status != NodeStatus::Deployed {
-                    let why = format!("the machine is {} in MAAS", machine.status_name);
-                    return Ok(Polled::Done(Err((why, advice.clone()))));
-                }
-                let mut said = "the machine has no address".to_owned();
-                for address in Self::addresses(&machine) {
-                    let soon = Duration::from_secs(10);
-                    match first_contact(&address, proof.expose(), self.site.proxy(), soon).await {
-                        Ok(ca) => return Ok(Polled::Done(Ok(ca))),
-                        Err(error) if error.kind() == ErrorKind::Forbidden => {
-                            return Ok(Polled::Failed(
-                                Error::needs_operator(&attempted, error.to_string()).next(
-                                    "look at the machine's console before anything is sent there",
-                                ),
-                            ));
-                        }
-                        Err(error) => said = error.message().to_owned(),
-                    }
-                }
-                Ok(match self.look_inside().await {
-                    Some(Seen::Failed(log)) => {
-                        let told = match trouble::explain(&log) {
-                            Some((why, next)) => (why.to_owned(), next.to_owned()),
-                            None => (
-                                format!("its log ends: {}", trouble::tail(&log, 6)),
-                                advice.clone(),
-                            ),
-                        };
-                        Polled::Done(Err(told))
-                    }
-                    Some(Seen::Working(line)) => Polled::pending(line),
-                    None => Polled::pending(said),
-                })
-            })
-            .await;
-        match outcome {
-            Ok(Ok(ca)) => Ok(ca),
-            Ok(Err((why, next))) => {
-                self.give_up(begun, &why, cx).await?;
-                Err(Error::terminal(attempted, why).next(format!(
-                    "{next}; the next run gives the machine back and deploys it anew"
-                )))
-            }
-            Err(error) if error.class() == crate::engine::Class::Terminal => {
-                // The deadline: what the agent wrote last may say why, however often it tries again.
-                let told = match self.look_inside().await {
-                    Some(Seen::Failed(log) | Seen::Working(log)) => trouble::explain(&log),
-                    None => None,
-                };
-                self.give_up(begun, "the port did not open in time", cx)
-                    .await?;
-                Err(match told {
-                    Some((why, next)) => Error::terminal(attempted, why).next(next).because(error),
-                    None => error,
-                })
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// What cloud-init and the agent write, through LXD's agent in the VM; none where that does not answer.
-    async fn look_inside(&self) -> Option<Seen> {
-        let files = self
-            .lxd
-            .instances()
-            .files(&self.site.config.juju_vm.hostname);
-        let read = async |path: &str| -> Option<String> {
-            let bytes = files.read_if_there(path).await.ok()??;
-            Some(String::from_utf8_lossy(&bytes).into_owned())
-        };
-        let output = read("/var/log/cloud-init-output.log").await?;
-        let log = read("/var/log/juju/machine-0.log")
-            .await
-            .unwrap_or_default();
-        let status = read("/run/cloud-init/status.json")
-            .await
-            .unwrap_or_default();
-        let all = format!("{output}\n{log}");
-        // The script's own last words; cloud-init tells of a command that failed when all have ended.
-        let ended = output.contains("native-bootstrap: could not")
-            || output.contains("not fetched or wrong sha256")
-            || output.contains("did not open within")
-            || failed(&status);
-        if ended || log.contains("agent should be terminated") {
-            return Some(Seen::Failed(all));
-        }
-        let last = |text: &str| trouble::tail(text, 1);
-        Some(Seen::Working(if log.trim().is_empty() {
-            format!("cloud-init: {}", last(&output))
-        } else {
-            format!("jujud: {}", last(&log))
-        }))
-    }
-
     /// This machine will not become the controller any more.
-    async fn give_up(&self, begun: &mut Begun, why: &str, cx: &Context) -> Result<(), Error> {
+    pub(super) async fn give_up(
+        &self,
+        begun: &mut Begun,
+        why: &str,
+        cx: &Context,
+    ) -> Result<(), Error> {
         begun.given_up = Some(why.to_owned());
         note(begun, cx).await
-    }
-
-    /// Gives the machine of a bootstrap that was given up back, so that it can be deployed anew.
-    async fn give_back(&self, cx: &Context) -> Result<(), Error> {
-        self.delete_first_key(cx).await?;
-        let machine = self.read().await?;
-        if machine.status == NodeStatus::Ready {
-            return Ok(());
-        }
-        let hostname = &self.site.config.juju_vm.hostname;
-        if let Some(former) = begun(cx).await?
-            && !self.is_ours(&former).await?
-        {
-            return Ok(());
-        }
-        cx.intend(format!("release {hostname}, whose bootstrap failed"))
-            .await?;
-        let comment = ReleaseParams::new().comment(cx.owner_mark());
-        self.maas
-            .machines()
-            .release(&self.machine, &comment)
-            .await
-            .attempt(&format!("release {hostname}"))?;
-        cx.wait(
-            format!("{hostname} to be released"),
-            Deadline::minutes(10, 30),
-            async || {
-                let machine = self.read().await?;
-                Ok(if machine.status == NodeStatus::Ready {
-                    Polled::Done(())
-                } else {
-                    Polled::pending(machine.status_name)
-                })
-            },
-        )
-        .await
-    }
-
-    /// Logs in, replaces the first password and the first key, and keeps the access.
-    async fn take_over(
-        &self,
-        begun: &Begun,
-        cx: &Context,
-        deadline: Deadline,
-    ) -> Result<(), Error> {
-        let juju = &self.site.config.juju;
-        let endpoints = match kept(cx).await? {
-            Some(access) => access.endpoints,
-            None => Self::addresses(&self.read().await?),
-        };
-        let access = |password: &str| {
-            let mut access = ControllerAccess::new(
-                &juju.bootstrap.name,
-                &begun.controller_uuid,
-                endpoints.clone(),
-                begun.ca_cert.clone().unwrap_or_default(),
-                "admin",
-                password.to_owned().into(),
-            );
-            access.cloud.clone_from(&juju.cloud.name);
-            "default".clone_into(&mut access.region);
-            access.agent_version.clone_from(&begun.agent.version);
-            access
-        };
-        let ours = access(&begun.password);
-        let first = access(&begun.first_password);
-        let (client, is_first) = cx
-            .waiting("the controller to answer", deadline)
-            .poll(async || self.log_in(&first, &ours).await)
-            .await?;
-        if is_first {
-            cx.intend("replace the controller's first password").await?;
-            client
-                .controller()
-                .set_password("admin", &ours.password)
-                .await
-                .attempt("replace the controller's first password")?;
-        }
-        let key = maas_key(&self.site, cx).await?;
-        cx.intend("replace the controller's first MAAS key").await?;
-        let credential = CloudCredential::maas(key.expose().expose_secret());
-        client
-            .cloud()
-            .update_credential(&juju.cloud.name, &juju.credential.name, &credential)
-            .await
-            .attempt("replace the controller's first MAAS key")?;
-        self.delete_first_key(cx).await?;
-        keep(&ours, cx).await?;
-        cx.made("juju-controller", ours.uuid.clone()).await?;
-        self.forget(cx).await
-    }
-
-    /// With the first password, or with ours where a former run replaced it already.
-    async fn log_in(
-        &self,
-        first: &ControllerAccess,
-        ours: &ControllerAccess,
-    ) -> Result<Polled<(Juju, bool)>, Error> {
-        let mut refused = None;
-        for (access, is_first) in [(first, true), (ours, false)] {
-            let connected = access.connect(self.site.proxy().cloned(), Options::default());
-            match connected.await {
-                Ok(client) => return Ok(Polled::Done((client, is_first))),
-                Err(error) if error.is_unauthorized() => refused = Some(error),
-                Err(error) => return Ok(Polled::pending(error.to_string())),
-            }
-        }
-        Ok(Polled::Failed(match refused {
-            Some(error) => Error::needs_operator(
-                "log in to the new controller",
-                "it refuses both the first password and the one that replaces it",
-            )
-            .next("somebody else has changed it: put the right one into the secret juju-controller, or release the machine and run again")
-            .because(error),
-            None => Error::transient("log in to the new controller", "nothing was tried"),
-        }))
     }
 
     /// Forgets what only the bootstrap needed.
     pub(super) async fn forget(&self, cx: &Context) -> Result<(), Error> {
         cx.secrets().remove(BEGUN).await.map(drop)
     }
-}
-
-/// What the machine says of itself.
-enum Seen {
-    /// It goes on; the last line.
-    Working(String),
-    /// It has ended without a controller; the logs.
-    Failed(String),
-}
-
-/// Whether cloud-init has ended with errors. Source: its `status.json`.
-fn failed(status: &str) -> bool {
-    let Ok(status) = serde_json::from_str::<serde_json::Value>(status) else {
-        return false;
-    };
-    let last = &status["v1"]["modules-final"];
-    let ended = last["finished"].as_f64().is_some_and(|at| at > 0.0);
-    ended
-        && last["errors"]
-            .as_array()
-            .is_some_and(|errors| !errors.is_empty())
 }

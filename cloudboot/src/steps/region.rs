@@ -22,8 +22,13 @@ impl InitRegion {
     fn database_uri(&self) -> SecretString {
         let postgres = &self.site.config.postgres;
         let escape = |text: &str| text.bytes().map(escape_byte).collect::<String>();
+        let host = match &postgres.host {
+            Some(host) if host.contains(':') => format!("[{host}]"),
+            Some(host) => host.clone(),
+            None => "localhost".to_owned(),
+        };
         format!(
-            "postgres://{}:{}@localhost:{}/{}",
+            "postgres://{}:{}@{host}:{}/{}",
             escape(&postgres.username),
             escape(postgres.password.expose()),
             postgres.port,

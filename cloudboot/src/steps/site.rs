@@ -1,5 +1,6 @@
 //! Where the mission happens: the configuration, the controller host, and how the cloud's addresses are reached.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
@@ -7,6 +8,7 @@ use url::Url;
 use crate::config::Config;
 use crate::engine::Deadline;
 use crate::host::Host;
+use crate::host::postgres::LocalPostgres;
 
 /// What every step shares.
 #[derive(Debug)]
@@ -23,8 +25,14 @@ pub struct Site {
 const LXD_SOCKET: &str = "/var/snap/lxd/common/lxd/unix.socket";
 
 impl Site {
-    /// A site.
-    pub fn new(config: Config, host: Host) -> Self {
+    /// A site. A database server that stands elsewhere is asked in place of the host's own.
+    pub fn new(config: Config, mut host: Host) -> Self {
+        let postgres = &config.postgres;
+        if let (Some(at), Some(admin)) = (&postgres.host, &postgres.admin) {
+            let password = admin.password.value().clone();
+            let server = LocalPostgres::over_tcp(at, postgres.port, &admin.username, password);
+            host.postgres = Arc::new(server);
+        }
         Self { config, host }
     }
 

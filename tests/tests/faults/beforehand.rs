@@ -75,6 +75,17 @@ async fn a_maas_of_another_version() {
     let change = host.snaps.install("maas", "3.5/stable").await.unwrap();
     finished(&host, change).await;
     let before = counts(&lab);
+    let plan = engine(&lab, "").await.plan().await.unwrap();
+    let plan = serde_json::to_value(&plan).unwrap();
+    let steps = plan["steps"].as_array().unwrap().iter();
+    let snap = steps
+        .clone()
+        .find(|step| step["id"] == "host.maas")
+        .unwrap();
+    assert_eq!(
+        (&snap["state"], &snap["destructive"]),
+        (&"drifted".into(), &true.into())
+    );
     let report = until(&lab, "", "maas.init").await;
     assert_snapshot!(told(&lab, &report));
     let snap = host.snaps.get("maas").await.unwrap().unwrap();

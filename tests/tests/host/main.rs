@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // The helpers are part of tests as well.
 
+mod apt;
 mod argv;
 mod bodies;
 mod dhcp;
@@ -9,6 +10,7 @@ mod lab;
 mod nat;
 mod netplan;
 mod preflight;
+mod racks;
 mod real;
 mod snaps;
 mod sweep;

@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use cloudboot::host::postgres::LocalPostgres;
-use cloudboot::host::{Files, Snaps, keys};
+use cloudboot::host::{Files, Kind, Postgres, Snaps, keys};
 use cloudboot_tests::peer;
 
 use crate::bodies;
@@ -55,9 +55,28 @@ async fn postgresql() {
     let folder: String = row.get(0);
     let postgres = LocalPostgres::at(&folder);
     bodies::database(&postgres).await;
+    // And as an administrator from elsewhere.
+    let address: tokio_postgres::Config = url.parse().unwrap();
+    let port = address.get_ports()[0];
+    let from_elsewhere = |password: &str, port| {
+        LocalPostgres::over_tcp("127.0.0.1", port, "postgres", password.into())
+    };
+    let password = String::from_utf8(address.get_password().unwrap().to_vec()).unwrap();
+    bodies::database(&from_elsewhere(&password, port)).await;
+    let refused = from_elsewhere("wrong", port).version().await.unwrap_err();
+    assert_eq!(
+        (refused.kind(), refused.code()),
+        (Kind::Denied, Some("28P01"))
+    );
+    assert!(
+        refused.next().unwrap().contains("postgres.admin"),
+        "{refused}"
+    );
+    let nobody = from_elsewhere("wrong", 1).version().await.unwrap_err();
+    assert_eq!(nobody.kind(), Kind::Unavailable, "{nobody}");
+    assert!(nobody.to_string().contains("127.0.0.1:1"), "{nobody}");
 
     // A database in use goes all the same, and its role's password never reached the server in clear.
-    use cloudboot::host::Postgres;
     let password = secrecy::SecretString::from("never-in-clear");
     postgres
         .create_role("busy", &password, "cloud-a")

@@ -5,11 +5,11 @@ use std::net::Ipv4Addr;
 use url::Url;
 
 use crate::config::error::FaultKind;
-use crate::config::kinds::{CHANNEL, CLOUD_NAME, ENDPOINT, NAME, RELEASE, SERVICE_URL, TAG, TEXT};
+use crate::config::kinds::{CHANNEL, CLOUD_NAME, NAME, RELEASE, SERVICE_URL, TAG};
 use crate::config::reader::{Scalar, Section, Value};
+use crate::config::schema::juju_controller::{ControllerMode, JujuController};
 use crate::config::schema::maas::default_server;
 use crate::config::schema::model::{Bundle, JujuModel};
-use crate::config::schema::native::{AgentArchive, CharmFile};
 use crate::config::value::{Channel, Secret};
 
 /// `juju`: the controller and what it deploys.
@@ -62,61 +62,6 @@ pub struct JujuBootstrap {
     pub series: String,
     /// `tags` that its machine must have. Default: `vm.juju.tag`.
     pub tags: Vec<String>,
-}
-
-/// `juju.controller`: where the controller comes from.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct JujuController {
-    /// `mode`. Default auto.
-    pub mode: ControllerMode,
-    /// `adopt`: the standing controller; there if `mode` is adopt.
-    pub adopt: Option<Adopt>,
-    /// `container`: the image of the throwaway container in which the official client bootstraps.
-    pub container: ContainerImage,
-    /// `agent`: the agent's archive for a native bootstrap.
-    pub agent: Option<AgentArchive>,
-    /// `charm`: the controller's charm for a native bootstrap.
-    pub charm: Option<CharmFile>,
-}
-
-/// `juju.controller.mode`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ControllerMode {
-    /// Delegated for Juju 3, native for 4 and later, by `juju.channel`; adopt if `adopt` is given.
-    Auto,
-    /// Use a standing controller.
-    Adopt,
-    /// The official client in a throwaway container on the controller.
-    Delegated,
-    /// One cloud-init user data, no client.
-    Native,
-}
-
-/// `juju.controller.adopt`: a controller that already stands.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Adopt {
-    /// `endpoints`: `host:port`, one or a list; the port is 17070 if left out.
-    pub endpoints: Vec<String>,
-    /// `ca`: its CA certificate, PEM; a path or the text itself.
-    pub ca: String,
-    /// `user`. Default `admin`.
-    pub user: String,
-    /// `password`.
-    pub password: Secret,
-}
-
-/// `juju.controller.container`: an image for LXD.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct ContainerImage {
-    /// `alias` on the server. Default `22.04`.
-    pub alias: String,
-    /// `server`: a simplestreams server, or `local` (none) for an image that LXD on the controller has itself.
-    /// Default `https://cloud-images.ubuntu.com/releases`.
-    pub server: Option<Url>,
 }
 
 impl Juju {
@@ -298,138 +243,6 @@ impl JujuBootstrap {
             name: name?,
             series: series?,
             tags,
-        })
-    }
-}
-
-const MODE: Scalar<ControllerMode> = Scalar {
-    expected: "auto, adopt, delegated or native",
-    parse: |text| match text {
-        "auto" => Some(ControllerMode::Auto),
-        "adopt" => Some(ControllerMode::Adopt),
-        "delegated" => Some(ControllerMode::Delegated),
-        "native" => Some(ControllerMode::Native),
-        _ => None,
-    },
-};
-
-impl JujuController {
-    fn read(juju: &Section<'_>, channel: Option<&Channel>) -> Option<Self> {
-        let controller = juju.section("controller");
-        let mode = controller.or("mode", &MODE, ControllerMode::Auto);
-        let adopt = match (mode, controller.has("adopt")) {
-            (Some(ControllerMode::Adopt), _) | (_, true) => Adopt::read(&controller).map(Some),
-            _ => {
-                let _ = controller.value("adopt");
-                Some(None)
-            }
-        };
-        let container = ContainerImage::read(&controller);
-        let agent = AgentArchive::read(&controller);
-        let charm = CharmFile::read(&controller);
-        let mode = mode?;
-        if mode == ControllerMode::Native
-            && channel
-                .and_then(Channel::major)
-                .is_some_and(|major| major < 4)
-        {
-            let found = "native, for a Juju before 4";
-            controller.fault(
-                "mode",
-                FaultKind::Conflict,
-                found,
-                "delegated, or juju.channel 4 or later",
-            );
-            return None;
-        }
-        if controller.has("adopt") && !matches!(mode, ControllerMode::Auto | ControllerMode::Adopt)
-        {
-            let found = "a controller to adopt, with another `mode`";
-            controller.fault(
-                "adopt",
-                FaultKind::Conflict,
-                found,
-                "mode: adopt, or no `adopt`",
-            );
-            return None;
-        }
-        Some(Self {
-            mode,
-            adopt: adopt?,
-            container: container?,
-            agent: agent?,
-            charm: charm?,
-        })
-    }
-}
-
-impl Adopt {
-    fn read(controller: &Section<'_>) -> Option<Self> {
-        let adopt = controller.section("adopt");
-        let endpoints =
-            match adopt.required_value("endpoints", "the controller's addresses, host:port") {
-                Some(_) => adopt.list("endpoints", &ENDPOINT),
-                None => None,
-            };
-        let user = adopt.or("user", &NAME, "admin".to_owned());
-        let password = adopt.secret("password");
-        let ca = adopt.required_value(
-            "ca",
-            "the controller's CA certificate: a path, or its PEM text",
-        );
-        let ca = ca.and_then(|value| {
-            let text = value.text("a path, or PEM text")?;
-            if text.contains("-----BEGIN CERTIFICATE-----") {
-                return Some(text.to_owned());
-            }
-            let path = value.existing_file("a file with the controller's CA certificate, PEM")?;
-            let pem = std::fs::read_to_string(path).ok();
-            let pem = pem.filter(|pem| pem.contains("-----BEGIN CERTIFICATE-----"));
-            if pem.is_none() {
-                value.fault(
-                    FaultKind::Invalid,
-                    "a file without a certificate",
-                    "a certificate, PEM",
-                );
-            }
-            pem
-        });
-        let endpoints = endpoints?
-            .into_iter()
-            .map(|at| match at.rsplit_once(':') {
-                Some((host, _)) if !host.contains(':') || host.ends_with(']') => at,
-                _ if at.contains(':') && !at.starts_with('[') => format!("[{at}]:17070"),
-                _ => format!("{at}:17070"),
-            })
-            .collect();
-        Some(Self {
-            endpoints,
-            ca: ca?,
-            user: user?,
-            password: password?,
-        })
-    }
-}
-
-const IMAGE_SERVER: Scalar<Option<Url>> = Scalar {
-    expected: "an http or https URL without user and password, or `local`",
-    parse: |text| match text {
-        "local" => Some(None),
-        _ => (SERVICE_URL.parse)(text).map(Some),
-    },
-};
-
-impl ContainerImage {
-    fn read(controller: &Section<'_>) -> Option<Self> {
-        let container = controller.section("container");
-        let alias = container.or("alias", &TEXT, "22.04".to_owned());
-        let server = match container.optional("server", &IMAGE_SERVER)? {
-            Some(server) => server,
-            None => Some(Url::parse("https://cloud-images.ubuntu.com/releases").ok()?),
-        };
-        Some(Self {
-            alias: alias?,
-            server,
         })
     }
 }

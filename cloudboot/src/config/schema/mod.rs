@@ -2,6 +2,7 @@
 
 mod controller;
 mod juju;
+mod juju_controller;
 mod lxd;
 mod maas;
 mod machines;
@@ -10,16 +11,16 @@ mod native;
 mod network;
 mod run;
 
-pub use controller::{Postgres, Ssh};
-pub use juju::{
-    Adopt, ContainerImage, ControllerMode, Juju, JujuBootstrap, JujuCloud, JujuController,
-    JujuCredential,
+pub use controller::{Postgres, PostgresAdmin, Ssh};
+pub use juju::{Juju, JujuBootstrap, JujuCloud, JujuCredential};
+pub use juju_controller::{
+    Adopt, ClientStore, ContainerImage, ControllerMode, JujuController, Told,
 };
 pub use lxd::{Compute, ComputeBridge, JujuVm, Lxd, VmHost};
 pub use maas::{Dhcp, IpRange, Maas, PxeLoaderFix};
 pub use machines::{Bmc, BmcRange, Ipmi, Machine, Privilege};
 pub use model::{Bundle, JujuModel};
-pub use native::{AgentArchive, CharmFile};
+pub use native::{AgentArchive, CharmFile, ControllerKeys};
 pub use network::{ImageMirror, Mirrors, NetFix, Proxy, Reach};
 pub use run::{Access, Capacity, Deadline, Deadlines, Limits, VaultKeys};
 

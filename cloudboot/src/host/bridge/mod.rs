@@ -1,6 +1,6 @@
 //! The controller's own bridge: addresses, routes, nameservers and DHCP move from the NIC to it.
 //!
-//! [`plan`](bridge_plan) is arithmetic over netplan's files; [`Host::create_bridge`] tries it with a rollback that fires by
+//! [`plan`](bridge_plan) is arithmetic over netplan's files; [`Host::create_bridge`] has `netplan generate` judge it, tries it with a rollback that fires by
 //! itself, looks at the kernel, and only then keeps it. A record in `/var/lib/cloudboot` says what was moved and holds the
 //! files as they were, so that a run that was killed, and teardown, know what to give back.
 
@@ -21,6 +21,8 @@ mod plan;
 pub use plan::{BridgePlan, bridge_plan};
 
 const FOLDER: &str = "/etc/netplan";
+/// Where a change is validated before anything is tried; `/etc/netplan` lies in it.
+const TRIAL_FOLDER: &str = "/run/cloudboot-netplan";
 /// How often the kernel is looked at while a change is on trial.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -51,6 +53,9 @@ struct Record {
     undo: Change,
     /// The NIC's addresses as they were.
     addresses: Vec<IpNet>,
+    /// Where it led besides: routes that netplan gave it.
+    #[serde(default)]
+    routes: Vec<String>,
     /// Netplan's files as they were, with their modes: comments do not survive netplan's `Set`.
     files: BTreeMap<String, (String, u32)>,
 }
@@ -113,6 +118,7 @@ impl Host {
 
         let files = self.netplan_files().await?;
         let plan = bridge_plan(&files, nic, bridge, &port.mac)?;
+        self.validate(&files, &plan.change, &operation).await?;
         let mut originals = BTreeMap::new();
         for (name, text) in &files {
             let mode = self.files.mode(format!("{FOLDER}/{name}.yaml")).await?;
@@ -126,6 +132,7 @@ impl Host {
             trial: None,
             undo: plan.undo,
             addresses: port.addresses.clone(),
+            routes: self.routes_of(nic).await?,
             files: originals,
         };
         // The intent is durable before the network moves.
@@ -166,7 +173,7 @@ impl Host {
                     p.master.is_none() && record.addresses.iter().all(|a| p.addresses.contains(a))
                 })
             };
-            if !self.seen(rollback / 2, back).await? {
+            if !self.seen(rollback / 2, &record.routes, nic, back).await? {
                 self.netplan.cancel(&trial).await?;
                 return Err(Error::new(
                     Kind::Failed,
@@ -274,7 +281,10 @@ impl Host {
             let state = port.map(|p| look(p, bridge, &record.bridge));
             all && matches!(state, Some(BridgeState::Ready { .. }))
         };
-        if self.seen(rollback / 2, right).await? {
+        if self
+            .seen(rollback / 2, &record.routes, &record.bridge, right)
+            .await?
+        {
             self.netplan.confirm(&trial).await?;
             record.kept = true;
             record.trial = None;
@@ -298,15 +308,74 @@ impl Host {
         )))
     }
 
+    /// Where an interface leads besides its own networks, by netplan's static routes.
+    async fn routes_of(&self, name: &str) -> Result<Vec<String>> {
+        let routes = self.routes().await?;
+        let of_it = routes.into_iter().filter(|route| route.interface == name);
+        Ok(of_it
+            .filter(|route| route.gateway.is_some())
+            .map(|route| route.destination)
+            .collect())
+    }
+
+    /// Whether all that netplan will be told makes a configuration that it can read, in a folder beside the real one.
+    async fn validate(
+        &self,
+        files: &[(String, String)],
+        change: &Change,
+        operation: &str,
+    ) -> Result<()> {
+        self.files.remove_dir(TRIAL_FOLDER).await?;
+        // As private as the real ones: they may hold secrets.
+        self.files.mkdir(TRIAL_FOLDER, 0o700).await?;
+        for (name, text) in files {
+            let path = format!("{TRIAL_FOLDER}{FOLDER}/{name}.yaml");
+            self.files.write(path, text.clone(), Some(0o600)).await?;
+        }
+        let mut commands: Vec<Cmd> = change
+            .iter()
+            .map(|setting| {
+                Cmd::new("netplan")
+                    .arg("set")
+                    .arg(format!("--origin-hint={}", setting.origin))
+                    .arg(format!("--root-dir={TRIAL_FOLDER}"))
+                    .arg(&setting.assignment)
+            })
+            .collect();
+        commands.push(
+            Cmd::new("netplan")
+                .arg("generate")
+                .arg(format!("--root-dir={TRIAL_FOLDER}")),
+        );
+        for command in commands {
+            let output = self.exec.run(command).await?;
+            output.check(operation).map_err(|e| {
+                e.hint(format!(
+                    "netplan would not take it, and nothing was changed: look at {FOLDER}"
+                ))
+            })?;
+        }
+        self.files.remove_dir(TRIAL_FOLDER).await.map(drop)
+    }
+
     async fn seen(
         &self,
         within: Duration,
+        routes: &[String],
+        through: &str,
         condition: impl Fn(&[Interface]) -> bool,
     ) -> Result<bool> {
         let until = tokio::time::Instant::now() + within;
         loop {
             if condition(&self.interfaces().await?) {
-                return Ok(true);
+                let now = if routes.is_empty() {
+                    Vec::new()
+                } else {
+                    self.routes_of(through).await?
+                };
+                if routes.iter().all(|route| now.contains(route)) {
+                    return Ok(true);
+                }
             }
             if tokio::time::Instant::now() >= until {
                 return Ok(false);

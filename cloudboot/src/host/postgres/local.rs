@@ -1,4 +1,4 @@
-//! PostgreSQL of this machine, over its unix socket as its superuser.
+//! PostgreSQL: of this machine, over its unix socket as its superuser, or of any, over TCP as an administrator.
 //!
 //! Facts: root is refused by peer authentication as `postgres`, so a throwaway thread takes that user's ids, connects, and
 //! hands the socket over (the process stays root); failing statements are logged by the server, so a password is hashed
@@ -19,12 +19,28 @@ use crate::host::error::{Error, Kind, Result};
 /// How long a call may take, its connection included.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// PostgreSQL of this machine.
+/// A PostgreSQL server.
 #[derive(Debug, Clone)]
 pub struct LocalPostgres {
-    folder: PathBuf,
-    superuser: String,
+    way: Way,
 }
+
+/// How it is reached.
+#[derive(Debug, Clone)]
+enum Way {
+    /// The socket in a folder, as the user `postgres` of this machine.
+    Socket(PathBuf),
+    /// TCP, with a password (SCRAM: it does not travel).
+    Tcp {
+        host: String,
+        port: u16,
+        user: String,
+        password: SecretString,
+    },
+}
+
+/// The superuser that every cluster of Debian and Ubuntu has.
+const SUPERUSER: &str = "postgres";
 
 impl Default for LocalPostgres {
     fn default() -> Self {
@@ -35,46 +51,93 @@ impl Default for LocalPostgres {
 impl LocalPostgres {
     /// The server whose socket lies in a folder.
     pub fn at(folder: impl Into<PathBuf>) -> Self {
-        Self {
-            folder: folder.into(),
-            superuser: "postgres".into(),
-        }
+        let way = Way::Socket(folder.into());
+        Self { way }
     }
 
-    fn socket(&self, operation: &str) -> Result<(PathBuf, u16)> {
-        let entries =
-            std::fs::read_dir(&self.folder).map_err(|e| self.absent(operation, &e.to_string()))?;
-        // The lowest port is the first cluster.
-        let port = entries
-            .flatten()
-            .filter_map(|e| {
-                e.file_name()
-                    .to_str()?
-                    .strip_prefix(".s.PGSQL.")?
-                    .parse::<u16>()
-                    .ok()
-            })
-            .min();
-        let port = port.ok_or_else(|| self.absent(operation, "no server has its socket there"))?;
-        Ok((self.folder.join(format!(".s.PGSQL.{port}")), port))
+    /// A server at an address, as one of its roles that may make roles and databases. The connection is not encrypted:
+    /// neither this role's password nor that of a role that is made travels in clear, statements do.
+    pub fn over_tcp(
+        host: impl Into<String>,
+        port: u16,
+        user: impl Into<String>,
+        password: SecretString,
+    ) -> Self {
+        let (host, user) = (host.into(), user.into());
+        let way = Way::Tcp {
+            host,
+            port,
+            user,
+            password,
+        };
+        Self { way }
     }
 
     fn absent(&self, operation: &str, why: &str) -> Error {
-        Error::new(
-            Kind::Unavailable,
-            operation,
-            format!(
-                "no PostgreSQL server listens in {}: {why}",
-                self.folder.display()
+        match &self.way {
+            Way::Socket(folder) => Error::new(
+                Kind::Unavailable,
+                operation,
+                format!(
+                    "no PostgreSQL server listens in {}: {why}",
+                    folder.display()
+                ),
+            )
+            .hint(
+                "install the package that `postgres.version` names, or `systemctl start postgresql`",
             ),
-        )
-        .hint("install the package that `postgres.version` names, or `systemctl start postgresql`")
+            Way::Tcp { host, port, .. } => Error::new(
+                Kind::Unavailable,
+                operation,
+                format!("no PostgreSQL server answers at {host}:{port}: {why}"),
+            )
+            .hint("look at postgres.host and postgres.port, and at the server's listen_addresses and pg_hba.conf"),
+        }
     }
 
-    async fn connect(&self, operation: &str) -> Result<(Client, u16)> {
-        let (socket, port) = self.socket(operation)?;
-        let user = self.superuser.clone();
-        let joined = tokio::task::spawn_blocking(move || connect_as(&socket, &user)).await;
+    async fn connect(&self, operation: &str) -> Result<(Client, Place)> {
+        match &self.way {
+            Way::Socket(folder) => {
+                let (socket, port) =
+                    socket_in(folder).map_err(|why| self.absent(operation, &why))?;
+                let client = self.connect_socket(operation, socket).await?;
+                let host = "127.0.0.1".to_owned();
+                Ok((client, Place { host, port }))
+            }
+            Way::Tcp {
+                host,
+                port,
+                user,
+                password,
+            } => {
+                let mut config = Config::new();
+                config
+                    .host(host)
+                    .port(*port)
+                    .user(user)
+                    .password(password.expose_secret())
+                    .dbname("postgres")
+                    .application_name("cloudboot")
+                    .connect_timeout(Duration::from_secs(10));
+                let (client, connection) = config.connect(NoTls).await.map_err(|e| {
+                    if e.as_db_error().is_some() {
+                        explain(operation, &e).hint("correct postgres.admin, the name and password of a role that may make roles and databases")
+                    } else {
+                        self.absent(operation, &innermost(&e))
+                    }
+                })?;
+                tokio::spawn(async move {
+                    // As below.
+                    let _ = connection.await;
+                });
+                let (host, port) = (host.clone(), *port);
+                Ok((client, Place { host, port }))
+            }
+        }
+    }
+
+    async fn connect_socket(&self, operation: &str, socket: PathBuf) -> Result<Client> {
+        let joined = tokio::task::spawn_blocking(move || connect_as(&socket, SUPERUSER)).await;
         let stream = joined
             .map_err(|e| e.to_string())
             .and_then(|r| r.map_err(|e| e.to_string()))
@@ -86,7 +149,7 @@ impl LocalPostgres {
             tokio::net::UnixStream::from_std(stream).map_err(|e| Error::io(operation, e))?;
         let mut config = Config::new();
         config
-            .user(&self.superuser)
+            .user(SUPERUSER)
             .dbname("postgres")
             .application_name("cloudboot");
         let (client, connection) = config
@@ -97,17 +160,17 @@ impl LocalPostgres {
             // It ends when the client is dropped; an error reaches the client's own call.
             let _ = connection.await;
         });
-        Ok((client, port))
+        Ok(client)
     }
 
     async fn run<T>(
         &self,
         operation: &str,
-        work: impl AsyncFnOnce(Client, u16) -> Result<T>,
+        work: impl AsyncFnOnce(Client, Place) -> Result<T>,
     ) -> Result<T> {
         let all = async {
-            let (client, port) = self.connect(operation).await?;
-            work(client, port).await
+            let (client, place) = self.connect(operation).await?;
+            work(client, place).await
         };
         let late = || {
             Error::new(
@@ -147,7 +210,7 @@ impl Postgres for LocalPostgres {
             "look for the database {} and the role {}",
             wanted.database, wanted.role
         );
-        self.run(&operation, async |client, port| {
+        self.run(&operation, async |client, place| {
             let role = client
                 .query_opt("SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = $1", &[&wanted.role])
                 .await
@@ -159,7 +222,7 @@ impl Postgres for LocalPostgres {
                 )
                 .await
                 .map_err(|e| explain(&operation, &e))?;
-            let password = if role.is_some() { login(wanted, port).await } else { Password::Unknown };
+            let password = if role.is_some() { login(wanted, &place).await } else { Password::Unknown };
             Ok(DatabaseState {
                 role_mark: role.as_ref().and_then(|r| mark(r.try_get(0).ok().flatten())),
                 role: role.is_some(),
@@ -271,12 +334,37 @@ async fn server_version(client: &Client, operation: &str) -> Result<u32> {
     u32::try_from(number).map_err(|e| Error::new(Kind::Malformed, operation, e.to_string()))
 }
 
+/// Where the server listens to TCP.
+struct Place {
+    host: String,
+    port: u16,
+}
+
+/// The socket in a folder; the lowest port is the first cluster.
+fn socket_in(folder: &Path) -> std::result::Result<(PathBuf, u16), String> {
+    let entries = std::fs::read_dir(folder).map_err(|e| e.to_string())?;
+    let ports = entries.flatten().filter_map(|e| {
+        let name = e.file_name();
+        name.to_str()?.strip_prefix(".s.PGSQL.")?.parse().ok()
+    });
+    let port: u16 = ports.min().ok_or("no server has its socket there")?;
+    Ok((folder.join(format!(".s.PGSQL.{port}")), port))
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(next) = last.source() {
+        last = next;
+    }
+    last.to_string()
+}
+
 /// Whether the role gets in over TCP with this password, as MAAS will.
-async fn login(wanted: &DatabaseSpec, port: u16) -> Password {
+async fn login(wanted: &DatabaseSpec, place: &Place) -> Password {
     let mut config = Config::new();
     config
-        .host("127.0.0.1")
-        .port(port)
+        .host(&place.host)
+        .port(place.port)
         .user(&wanted.role)
         .password(wanted.password.expose_secret())
         .dbname("postgres");

@@ -1,6 +1,6 @@
 //! What the kernel's and nft's tables say, read.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The chains at the forward hook that drop what nobody lets through, by their policy or by a rule without a condition, each with
 /// whose it is.
@@ -10,28 +10,9 @@ pub(super) fn forward_droppers(listing: &Value) -> Vec<String> {
         .and_then(Value::as_array)
         .map(Vec::as_slice)
         .unwrap_or_default();
-    let text = |item: &Value, key: &str| {
-        item.get(key)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
     let chains: Vec<&Value> = items.iter().filter_map(|i| i.get("chain")).collect();
     let rules: Vec<&Value> = items.iter().filter_map(|i| i.get("rule")).collect();
-    let drops_all = |chain: &Value| {
-        rules.iter().any(|rule| {
-            let here = ["family", "table"]
-                .iter()
-                .all(|key| text(rule, key) == text(chain, key))
-                && text(rule, "chain") == text(chain, "name");
-            let expr = rule.get("expr").and_then(Value::as_array);
-            here && expr.is_some_and(|expr| {
-                expr.iter()
-                    .any(|e| e.get("drop").is_some() || e.get("reject").is_some())
-                    && expr.iter().all(|e| e.get("match").is_none())
-            })
-        })
-    };
+    let drops_all = |chain: &Value| drops(&rules, chain, 0);
     let owner = |chain: &Value| {
         let beside: Vec<String> = chains
             .iter()
@@ -46,6 +27,7 @@ pub(super) fn forward_droppers(listing: &Value) -> Vec<String> {
         for (name, begin) in [
             ("Docker", "DOCKER"),
             ("ufw", "ufw-"),
+            ("ufw", "ufw6-"),
             ("LXD", "fwd.lxd"),
             ("firewalld", "filter_FWD"),
             ("libvirt", "LIBVIRT"),
@@ -54,6 +36,7 @@ pub(super) fn forward_droppers(listing: &Value) -> Vec<String> {
                 || beside.iter().any(|c| c.starts_with(begin))
             {
                 owners.push(name);
+                owners.dedup();
             }
         }
         if owners.is_empty() {
@@ -76,6 +59,32 @@ pub(super) fn forward_droppers(listing: &Value) -> Vec<String> {
             )
         })
         .collect()
+}
+
+fn text(item: &Value, key: &str) -> String {
+    let value = item.get(key).and_then(Value::as_str);
+    value.unwrap_or_default().to_owned()
+}
+
+/// Whether a chain drops what passes all its conditions: by a rule without one, in it or in a chain that it jumps to without one.
+fn drops(rules: &[&Value], chain: &Value, depth: u8) -> bool {
+    let (family, table) = (text(chain, "family"), text(chain, "table"));
+    rules
+        .iter()
+        .filter(|rule| text(rule, "family") == family && text(rule, "table") == table)
+        .filter(|rule| text(rule, "chain") == text(chain, "name"))
+        .filter_map(|rule| rule.get("expr").and_then(Value::as_array))
+        .filter(|expr| expr.iter().all(|e| e.get("match").is_none()))
+        .flatten()
+        .any(|e| {
+            let target = e.get("jump").or_else(|| e.get("goto"));
+            let target = target.and_then(|to| to.get("target"));
+            let into = |name: &Value| {
+                let next = json!({"family": family, "table": table, "name": name});
+                depth < 8 && drops(rules, &next, depth + 1)
+            };
+            e.get("drop").is_some() || e.get("reject").is_some() || target.is_some_and(into)
+        })
 }
 
 /// The ports in state LISTEN of `/proc/net/tcp`, except those bound to loopback's 127.0.0.0/8.
@@ -117,12 +126,17 @@ mod tests {
             {"rule": {"family": "inet", "table": "lxd", "chain": "fwd.lxdbr0", "expr": [{"match": {}}, {"drop": null}]}},
             {"chain": {"family": "inet", "table": "mine", "name": "forward", "hook": "forward", "prio": 0, "policy": "accept"}},
             {"rule": {"family": "inet", "table": "mine", "chain": "forward", "expr": [{"counter": {}}, {"reject": null}]}},
+            {"chain": {"family": "ip6", "table": "filter", "name": "FORWARD", "hook": "forward", "prio": 0, "policy": "accept"}},
+            {"chain": {"family": "ip6", "table": "filter", "name": "ufw6-reject-forward"}},
+            {"rule": {"family": "ip6", "table": "filter", "chain": "FORWARD", "expr": [{"counter": {}}, {"jump": {"target": "ufw6-reject-forward"}}]}},
+            {"rule": {"family": "ip6", "table": "filter", "chain": "ufw6-reject-forward", "expr": [{"counter": {}}, {"reject": null}]}},
         ]});
         assert_eq!(
             forward_droppers(&listing),
             [
                 "table ip filter, chain FORWARD of Docker and ufw",
-                "table inet mine, chain forward"
+                "table inet mine, chain forward",
+                "table ip6 filter, chain FORWARD of ufw"
             ]
         );
     }

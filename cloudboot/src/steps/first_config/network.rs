@@ -55,19 +55,24 @@ impl Network {
             .list()
             .await
             .attempt("list the rack controllers")?;
-        // Several racks: the one that has an interface on this VLAN serves it.
+        // Only a rack that has an interface on this VLAN can serve it.
         let on_vlan = |rack: &&maas_client::Controller| {
             rack.interface_set
                 .iter()
                 .any(|nic| nic.vlan.as_ref().is_some_and(|on| on.id == vlan.id))
         };
-        let Some(rack) = racks
+        let serving: Vec<_> = racks.iter().filter(on_vlan).collect();
+        // Where two are on it, the one that serves it goes on.
+        let primary = vlan.primary_rack.as_ref();
+        let rack = serving
             .iter()
-            .find(on_vlan)
-            .or_else(|| racks.first().filter(|_| racks.len() == 1))
-        else {
+            .find(|rack| Some(&rack.system_id) == primary)
+            .or(serving.first());
+        let Some(rack) = rack else {
+            let names: Vec<&str> = racks.iter().map(|rack| rack.hostname.as_str()).collect();
             return Ok(Err(format!(
-                "no rack controller has an interface on the VLAN of {cidr}"
+                "no rack controller has an interface on the VLAN of {cidr} (there are: {})",
+                names.join(", ")
             )));
         };
         let (start, end) = (
@@ -108,6 +113,16 @@ impl Network {
         }
         if !found.vlan.dhcp_on {
             missing.push("DHCP is off".to_owned());
+        } else if found.vlan.primary_rack.as_ref() != Some(&found.rack) {
+            missing.push(format!(
+                "DHCP is served by the rack controller {}, which is not on the VLAN; {} is",
+                found
+                    .vlan
+                    .primary_rack
+                    .as_ref()
+                    .map_or("nobody", |id| id.as_str()),
+                found.rack
+            ));
         }
         missing
     }
@@ -195,8 +210,13 @@ impl Step for Network {
                 .await
                 .attempt("set the subnet's gateway")?;
         }
-        if !found.vlan.dhcp_on {
-            create(cx, "DHCP").await?;
+        let served = found.vlan.primary_rack.as_ref() == Some(&found.rack);
+        if !found.vlan.dhcp_on || !served {
+            if found.vlan.dhcp_on {
+                cx.intend(format!("serve DHCP by {}", found.rack)).await?;
+            } else {
+                create(cx, "DHCP").await?;
+            }
             let params = VlanParams::new().dhcp_on(true).primary_rack(found.rack);
             maas.vlans()
                 .update(found.vlan.id, &params)

@@ -19,6 +19,12 @@ impl SshKey {
     fn identity(text: &str) -> Vec<String> {
         text.split_whitespace().take(2).map(str::to_owned).collect()
     }
+
+    async fn is_registered(&self, maas: &Client, key: &str) -> Result<bool, Error> {
+        let known = maas.ssh_keys().list().await.attempt("list the SSH keys")?;
+        let wanted = Self::identity(key);
+        Ok(known.iter().any(|key| Self::identity(&key.key) == wanted))
+    }
 }
 
 #[async_trait]
@@ -50,17 +56,11 @@ impl Step for SshKey {
                 path.display()
             )));
         };
-        let registered = maas.ssh_keys().list().await.attempt("list the SSH keys")?;
-        Ok(
-            if registered
-                .iter()
-                .any(|known| Self::identity(&known.key) == Self::identity(&key.text))
-            {
-                Observation::Satisfied(key.text)
-            } else {
-                Observation::absent("the SSH key is not registered in MAAS")
-            },
-        )
+        Ok(if self.is_registered(maas, &key.text).await? {
+            Observation::Satisfied(key.text)
+        } else {
+            Observation::absent("the SSH key is not registered in MAAS")
+        })
     }
 
     async fn apply(&self, (maas,): &(Client,), cx: &Context) -> Result<(), Error> {
@@ -76,6 +76,10 @@ impl Step for SshKey {
         let key = keys::ensure(files, path, &cx.owner_mark())
             .await
             .attempt("make the SSH key")?;
+        // MAAS refuses a key that it has, and one that somebody else registered stays theirs.
+        if self.is_registered(maas, &key.text).await? {
+            return Ok(());
+        }
         create(cx, "SSH key in MAAS").await?;
         maas.ssh_keys()
             .create(&key.text)

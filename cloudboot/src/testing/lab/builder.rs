@@ -165,6 +165,7 @@ impl LabBuilder {
             let mut turns = Turns::default();
             while let Some(world) = Weak::upgrade(&ticking) {
                 world.tick(&mut turns).await;
+                world.clock.keeps_up();
                 drop(world);
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }

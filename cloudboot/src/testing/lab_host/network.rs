@@ -449,10 +449,14 @@ fn show(name: &str, link: &Link) -> Value {
     value
 }
 
-/// `netplan generate`: that the files can be read is all that the lab checks.
+/// `netplan set` into a folder beside the real one and `netplan generate` of it: that the files can be read is all that the lab checks.
 pub(crate) async fn netplan(inner: &Inner, args: &[String]) -> Result<Output> {
-    if args.first().map(String::as_str) != Some("generate") {
-        return Ok(output(1, "", "You need to specify a command"));
+    match args.first().map(String::as_str) {
+        Some("set") if args.iter().any(|a| a.starts_with("--root-dir=")) => {
+            return Ok(output(0, "", ""));
+        }
+        Some("generate") => {}
+        _ => return Ok(output(1, "", "You need to specify a command")),
     }
     Ok(match merged(&files(inner).await?) {
         Ok(_) => output(0, "", ""),

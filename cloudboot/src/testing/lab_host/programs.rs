@@ -34,6 +34,9 @@ pub(crate) async fn run(
         }
         "ip" => return Ok(network::ip(&mut inner.state(), args)),
         "netplan" => return network::netplan(inner, args).await,
+        "apt-get" if args.iter().any(|a| a == "--simulate") => {
+            return simulate(inner, args).await;
+        }
         "apt-get" => match apt(args) {
             Ok(work) => work,
             Err(failed) => return Ok(failed),
@@ -150,6 +153,33 @@ fn apt(args: &[String]) -> std::result::Result<Work, Output> {
         }),
         other => Err(output(100, "", format!("E: Invalid operation {other}"))),
     }
+}
+
+/// What apt-get says that it would do.
+async fn simulate(inner: &Inner, args: &[String]) -> Result<Output> {
+    let work = match apt(args) {
+        Ok(work) => work,
+        Err(failed) => return Ok(failed),
+    };
+    let status = inner.files.read_text(super::seed::DPKG).await?;
+    let status = status.unwrap_or_default();
+    let plain = |name: &String| name.split('=').next().unwrap_or_default().to_owned();
+    let (word, names): (_, Vec<String>) = match work {
+        Work::AptInstall(names) => {
+            let missing = names.iter().map(plain).filter(|name| !has(&status, name));
+            ("Inst", missing.collect())
+        }
+        Work::AptRemove { names, .. } => {
+            let there = names.iter().map(plain).filter(|name| has(&status, name));
+            ("Purg", there.collect())
+        }
+        _ => ("", Vec::new()),
+    };
+    let lines: String = names
+        .iter()
+        .map(|name| format!("{word} {name} (1.0 lab [amd64])\n"))
+        .collect();
+    Ok(output(0, lines, ""))
 }
 
 fn value_of<'a>(args: &'a [String], name: &str) -> Option<&'a str> {
