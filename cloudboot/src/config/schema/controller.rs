@@ -82,6 +82,8 @@ impl Postgres {
                 }
             }
             _ if postgres.has("admin") => {
+                let admin = postgres.section("admin");
+                let _ = (admin.value("username"), admin.value("password"));
                 let found = "an administrator, and no `host`";
                 let expected =
                     "postgres.host beside it; the controller's own server needs no administrator";
