@@ -69,8 +69,8 @@ impl Postgres {
         let version = postgres.or("version", &PACKAGE, "postgresql-14".to_owned());
         let port = postgres.or("port", &PORT, 5432);
         let host = postgres.optional("host", &HOST);
-        let admin = match &host {
-            Some(Some(_)) => {
+        let admin = match postgres.has("host") {
+            true => {
                 let admin = postgres.section("admin");
                 let username = admin.or("username", &NAME, "postgres".to_owned());
                 let password = admin.secret("password");
@@ -81,7 +81,7 @@ impl Postgres {
                     _ => None,
                 }
             }
-            _ if postgres.has("admin") => {
+            false if postgres.has("admin") => {
                 let admin = postgres.section("admin");
                 let _ = (admin.value("username"), admin.value("password"));
                 let found = "an administrator, and no `host`";
@@ -90,7 +90,7 @@ impl Postgres {
                 postgres.fault("admin", FaultKind::Conflict, found, expected);
                 None
             }
-            _ => Some(None),
+            false => Some(None),
         };
         Some(Self {
             database: database?,
