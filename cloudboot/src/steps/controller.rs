@@ -241,7 +241,8 @@ impl Step for Controller {
                 .attempt("release the Juju machine")?;
             cx.wait(
                 "the Juju machine to be released",
-                Deadline::minutes(10, 30),
+                self.site
+                    .deadline("juju.controller", Deadline::minutes(10, 30)),
                 async || {
                     Ok(match maas.machines().read(machine).await {
                         Ok(machine) if machine.status != maas_client::NodeStatus::Ready => {

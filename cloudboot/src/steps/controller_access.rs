@@ -89,7 +89,7 @@ pub(super) async fn keep(access: &ControllerAccess, cx: &Context) -> Result<(), 
 }
 
 /// The controller that the configuration has us adopt.
-fn adopted(site: &Site) -> Result<Option<ControllerAccess>, Error> {
+pub(super) fn adopted(site: &Site) -> Result<Option<ControllerAccess>, Error> {
     let juju = &site.config.juju;
     Ok(match &juju.controller.adopt {
         None => None,

@@ -48,6 +48,8 @@ mod native_takeover;
 pub mod nodes;
 pub mod power;
 mod preflight;
+mod preflight_bmcs;
+mod preflight_ways;
 pub mod pxe;
 pub mod region;
 mod site;

@@ -202,7 +202,7 @@ impl Step for Model {
         // Its absence from the list is the only sure sign.
         cx.wait(
             format!("the model {name} to be gone"),
-            Deadline::minutes(30, 60),
+            self.site.deadline("juju.model", Deadline::minutes(30, 60)),
             async || {
                 let there = controller
                     .models()

@@ -219,7 +219,8 @@ impl Native {
             .attempt(&format!("release {hostname}"))?;
         cx.wait(
             format!("{hostname} to be released"),
-            Deadline::minutes(10, 30),
+            self.site
+                .deadline("juju.controller", Deadline::minutes(10, 30)),
             async || {
                 let machine = self.read().await?;
                 Ok(if machine.status == NodeStatus::Ready {

@@ -2,39 +2,27 @@
 //!
 //! The thesis had none: it found each of these out by failing, an hour in.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use juju_client::bundle::Bundle;
-use serde::Deserialize;
-use url::Url;
 
 use super::capacity::Sum;
-use super::power::{Racked, answering, configured, in_ranges, racked};
+use super::controller_access::{Way, adopted, log_in, way};
 use super::{Site, bundle};
-use crate::config::Privilege;
 use crate::host::preflight::{Level, Preflight, Wanted};
-use crate::host::snaps::normal_channel;
-use crate::rest::{ErrorKind, download};
-
-/// Where things come from, where the configuration names no mirror.
-const SNAPS: &str = "https://api.snapcraft.io/";
-const CHARMS: &str = "https://api.charmhub.io/";
-const IMAGES: &str = "https://images.maas.io/ephemeral-v3/stable/";
-const AGENTS: &str = "https://streams.canonical.com/juju/tools/";
-const PACKAGES: &str = "http://archive.ubuntu.com/ubuntu/";
 
 /// How long one question over the network may take.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub(super) const PATIENCE: Duration = Duration::from_secs(15);
+/// PostgreSQL 12, as a server says its version.
+const OLDEST_POSTGRES: u32 = 120_000;
 /// How long a DHCP server may take to offer (it may ping the address first: dnsmasq 3 s at most).
 const DHCP: Duration = Duration::from_secs(4);
 /// How many are asked at once.
-const AT_ONCE: usize = 16;
+pub(super) const AT_ONCE: usize = 16;
 
 /// What a finding is about, how grave it is, what was found, and what to do.
-type Line = (String, Level, String, Option<String>);
+pub(super) type Line = (String, Level, String, Option<String>);
 
 impl Site {
     /// Asks all that the mission will need before it changes anything. What can't be asked is a finding, not an error.
@@ -62,9 +50,11 @@ impl Site {
                 None
             }
         };
-        let (dhcp, lxd, bmcs, ways) = tokio::join!(
+        let (dhcp, lxd, database, controller, bmcs, ways) = tokio::join!(
             self.check_dhcp(),
             self.check_lxd(),
+            self.check_database(),
+            self.check_controller(),
             self.check_bmcs(),
             self.check_ways_out()
         );
@@ -72,7 +62,12 @@ impl Site {
         let store = ways
             .iter()
             .any(|way| way.0.ends_with(charms.as_str()) && way.1 == Level::Fine);
-        for line in dhcp.into_iter().chain([lxd]).chain(bmcs).chain(ways) {
+        let here = dhcp
+            .into_iter()
+            .chain([lxd])
+            .chain(database)
+            .chain(controller);
+        for line in here.chain(bmcs).chain(ways) {
             report.add(&line.0, line.1, line.2, line.3.as_deref());
         }
         // A store that was not reached is told above, once.
@@ -103,6 +98,11 @@ impl Site {
                     "MAAS's region".into(),
                 ),
                 (53, "MAAS's DNS".into()),
+            ];
+            wanted.udp_ports = vec![
+                (53, "MAAS's DNS".into()),
+                (67, "MAAS's DHCP".into()),
+                (69, "MAAS's TFTP".into()),
             ];
         }
         let lxd = self.host.snaps.get("lxd").await;
@@ -213,6 +213,68 @@ impl Site {
         )
     }
 
+    /// A database server that stands elsewhere: whether its administrator gets in, and MAAS takes its version.
+    async fn check_database(&self) -> Option<Line> {
+        let postgres = &self.config.postgres;
+        let host = postgres.host.as_ref()?;
+        let check = "PostgreSQL".to_owned();
+        let at = format!("{host}:{}", postgres.port);
+        Some(match self.host.postgres.version().await {
+            Ok(version) if version < OLDEST_POSTGRES => (
+                check,
+                Level::Missing,
+                format!("{at} is {}", version / 10_000),
+                Some("MAAS needs 12 or later up to its 3.7, 14 after".to_owned()),
+            ),
+            Ok(version) => {
+                let found = format!("{} answers at {at}", version / 10_000);
+                (check, Level::Fine, found, None)
+            }
+            Err(error) => (
+                check,
+                Level::Missing,
+                error.detail().to_owned(),
+                error.next().map(str::to_owned),
+            ),
+        })
+    }
+
+    /// A controller that is to be adopted: whether it takes the login that we have.
+    async fn check_controller(&self) -> Option<Line> {
+        if way(self) != Way::Adopt {
+            return None;
+        }
+        let check = "Juju controller".to_owned();
+        let missing = |found: String, advice: &str| {
+            let advice = Some(advice.to_owned());
+            Some((check.clone(), Level::Missing, found, advice))
+        };
+        let access = match adopted(self) {
+            Ok(Some(access)) => access,
+            Ok(None) => return None,
+            Err(error) => {
+                let advice = error.what_next().unwrap_or("correct juju.controller.adopt");
+                return missing(error.found().to_owned(), advice);
+            }
+        };
+        let at = access.endpoints.join(", ");
+        match tokio::time::timeout(PATIENCE, log_in(self, &access)).await {
+            Ok(Ok(client)) => {
+                let version = client.session().login.server_version;
+                let found = format!("{} {version} at {at} takes the login", access.name);
+                Some((check, Level::Fine, found, None))
+            }
+            Ok(Err(error)) => missing(
+                format!("{at}: {error}"),
+                "correct the endpoints, the CA and the password under juju.controller.adopt",
+            ),
+            Err(_) => missing(
+                format!("{at}: no answer within {} s", PATIENCE.as_secs()),
+                "see whether this host reaches it",
+            ),
+        }
+    }
+
     async fn check_lxd(&self) -> Line {
         let check = "LXD".to_owned();
         match self.host.snaps.get("lxd").await {
@@ -259,283 +321,4 @@ impl Site {
             ),
         }
     }
-
-    /// Whether each BMC takes the login, and lets it power the machine.
-    async fn check_bmcs(&self) -> Vec<Line> {
-        let mut machines = configured(&self.config);
-        if machines.is_empty() {
-            let check = || "BMCs".to_owned();
-            let candidates = in_ranges(&self.config.ipmi);
-            if candidates.is_empty() {
-                let found =
-                    "none is named: they are looked for among the leases of the machines' network"
-                        .to_owned();
-                return vec![(check(), Level::Doubtful, found, Some("name them under `machines`, or in ipmi.ranges, and their login is tried here".to_owned()))];
-            }
-            let found = answering(&self.config, candidates).await;
-            let wanted = self.config.maas.nodes_amount;
-            if found.len() != wanted {
-                let text = format!(
-                    "{} answer in ipmi.ranges, and maas.nodes_amount is {wanted}",
-                    found.len()
-                );
-                return vec![(
-                    check(),
-                    Level::Missing,
-                    text,
-                    Some(
-                        "look at their cables and addresses, or name the machines under `machines`"
-                            .to_owned(),
-                    ),
-                )];
-            }
-            machines = match racked(&self.config, &found) {
-                Ok(machines) => machines,
-                Err(error) => {
-                    return vec![(
-                        check(),
-                        Level::Missing,
-                        error.to_string(),
-                        Some("set ipmi.user and ipmi.password".to_owned()),
-                    )];
-                }
-            };
-        }
-        futures_util::stream::iter(machines)
-            .map(async |machine| self.check_bmc(&machine).await)
-            .buffered(AT_ONCE)
-            .collect()
-            .await
-    }
-
-    async fn check_bmc(&self, machine: &Racked) -> Line {
-        let check = format!("BMC {}", machine.name);
-        let at = machine.address();
-        if machine.bmc.privilege == Privilege::User {
-            let found = format!("{at}: the privilege `user` may not power a machine");
-            return (
-                check,
-                Level::Missing,
-                found,
-                Some("set the BMC's privilege to operator or administrator".to_owned()),
-            );
-        }
-        // The session is opened with the privilege that powering needs: a BMC refuses it to a user who has less.
-        let client = machine.client();
-        let bmc = machine.bmc(&client, self);
-        let asked = tokio::time::timeout(PATIENCE, bmc.power_state()).await;
-        bmc.close().await;
-        let privilege = format!("{:?}", machine.bmc.privilege).to_lowercase();
-        match asked {
-            Ok(Ok(state)) => (
-                check,
-                Level::Fine,
-                format!(
-                    "{at}: {} logs in as {privilege}; power is {state:?}",
-                    machine.bmc.user
-                ),
-                None,
-            ),
-            Ok(Err(error)) => {
-                let advice = if error.is_credentials() {
-                    format!(
-                        "correct the BMC's user and password, and give that user the privilege {privilege} on its LAN channel"
-                    )
-                } else {
-                    "look whether IPMI over LAN is switched on, and UDP port 623 reaches it"
-                        .to_owned()
-                };
-                (
-                    check,
-                    Level::Missing,
-                    format!("{at}: {error}"),
-                    Some(advice),
-                )
-            }
-            Err(_) => (
-                check,
-                Level::Missing,
-                format!("{at}: no answer within {} s", PATIENCE.as_secs()),
-                Some("look at its cable and address".to_owned()),
-            ),
-        }
-    }
-
-    fn charm_store(&self) -> Url {
-        self.place(self.config.mirrors.charm_store.as_ref(), CHARMS)
-    }
-
-    fn place(&self, mirror: Option<&Url>, own: &str) -> Url {
-        // The constants are URLs; the region's own stands for what can't be.
-        mirror
-            .cloned()
-            .or_else(|| own.parse().ok())
-            .unwrap_or_else(|| self.config.maas.server.clone())
-    }
-
-    /// Whether what the run and the machines take from elsewhere can be reached: the mirrors, or the Internet's own.
-    async fn check_ways_out(&self) -> Vec<Line> {
-        let mirrors = &self.config.mirrors;
-        let places: BTreeSet<(&str, Url)> = [
-            ("snaps", self.place(mirrors.snap.as_ref(), SNAPS)),
-            ("packages", self.place(mirrors.apt.as_ref(), PACKAGES)),
-            (
-                "images",
-                self.place(mirrors.images.as_ref().map(|it| &it.url), IMAGES),
-            ),
-            (
-                "Juju's agents",
-                self.place(mirrors.juju_agents.as_ref(), AGENTS),
-            ),
-            ("charms", self.charm_store()),
-        ]
-        .into();
-        let ask = async |(what, url): (&str, Url)| {
-            let check = format!("{what} from {url}");
-            match self.fetch(&url).await {
-                Ok(_) => (check, Level::Fine, "answers".to_owned(), None),
-                // Whatever the status, there is somebody.
-                Err(error)
-                    if error
-                        .status()
-                        .is_some_and(|status| !status.is_server_error()) =>
-                {
-                    (check, Level::Fine, "answers".to_owned(), None)
-                }
-                Err(error) => {
-                    let advice = match error.kind() {
-                        ErrorKind::Tls => {
-                            "its certificate is not a public CA's: a proxy in between rewrites TLS; go around it, or set a mirror"
-                        }
-                        _ => {
-                            "open the way out (route, DNS, firewall, proxy), or name a mirror under `mirrors`"
-                        }
-                    };
-                    (
-                        check,
-                        Level::Missing,
-                        error.to_string(),
-                        Some(advice.to_owned()),
-                    )
-                }
-            }
-        };
-        futures_util::stream::iter(places)
-            .map(ask)
-            .buffered(AT_ONCE)
-            .collect()
-            .await
-    }
-
-    async fn fetch(&self, url: &Url) -> crate::rest::Result<bytes::Bytes> {
-        let mut reach = self.reach();
-        reach.timeout = PATIENCE;
-        download(url, &reach).await
-    }
-
-    /// Whether the store has each charm of the bundle in the channel that it asks for.
-    async fn check_charms(&self, bundle: &Bundle, store: &Url) -> Vec<Line> {
-        let wanted: BTreeSet<(String, String)> = bundle
-            .data()
-            .applications
-            .values()
-            .flatten()
-            .filter(|app| !app.charm.starts_with(['.', '/']) && !app.charm.starts_with("local:"))
-            .map(|app| {
-                (
-                    app.charm.trim_start_matches("ch:").to_owned(),
-                    app.channel.clone(),
-                )
-            })
-            .collect();
-        let all = wanted.len();
-        let ask = async |(charm, channel): (String, String)| {
-            self.check_charm(store, &charm, &channel).await
-        };
-        let wrong: Vec<Line> = futures_util::stream::iter(wanted)
-            .map(ask)
-            .buffered(AT_ONCE)
-            .filter_map(async |line| line)
-            .collect()
-            .await;
-        if wrong.is_empty() {
-            vec![(
-                "charms".to_owned(),
-                Level::Fine,
-                format!("all {all} are in the store, in their channels"),
-                None,
-            )]
-        } else {
-            wrong
-        }
-    }
-
-    /// What is wrong with a charm. Source: Charmhub's API, `GET /v2/charms/info/<name>?fields=channel-map`.
-    async fn check_charm(&self, store: &Url, charm: &str, channel: &str) -> Option<Line> {
-        let check = format!("charm {charm}");
-        let doubt = |why: String| {
-            Some((
-                check.clone(),
-                Level::Doubtful,
-                why,
-                Some("look at it in the store".to_owned()),
-            ))
-        };
-        let Ok(mut url) = store.join(&format!("v2/charms/info/{charm}")) else {
-            return doubt("its name makes no URL".to_owned());
-        };
-        url.set_query(Some("fields=channel-map"));
-        let body = match self.fetch(&url).await {
-            Ok(body) => body,
-            Err(error) if error.is_not_found() => {
-                return Some((
-                    check,
-                    Level::Missing,
-                    "the store has no such charm".to_owned(),
-                    Some("correct its name in the bundle".to_owned()),
-                ));
-            }
-            Err(error) => return doubt(error.to_string()),
-        };
-        let info: Info = match serde_json::from_slice(&body) {
-            Ok(info) => info,
-            Err(error) => return doubt(format!("the store's answer does not read: {error}")),
-        };
-        let has: BTreeSet<String> = info
-            .channel_map
-            .iter()
-            .map(|it| normal_channel(&it.channel.name))
-            .collect();
-        // Without a channel Juju takes the charm's default, which it always has.
-        if channel.is_empty() || has.contains(&normal_channel(channel)) {
-            return None;
-        }
-        let there: Vec<&str> = has.iter().map(String::as_str).take(12).collect();
-        let found = format!(
-            "it has no channel {channel}; there are {}",
-            there.join(", ")
-        );
-        Some((
-            check,
-            Level::Missing,
-            found,
-            Some("correct `channel` in the bundle or an overlay".to_owned()),
-        ))
-    }
-}
-
-#[derive(Deserialize)]
-struct Info {
-    #[serde(rename = "channel-map", default)]
-    channel_map: Vec<Mapped>,
-}
-
-#[derive(Deserialize)]
-struct Mapped {
-    channel: Named,
-}
-
-#[derive(Deserialize)]
-struct Named {
-    name: String,
 }

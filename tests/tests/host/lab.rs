@@ -465,6 +465,7 @@ async fn preflight_passes_and_names_what_is_missing() {
         out_interface: Some("eno2".into()),
         ports: vec![(5240, "MAAS".into())],
         egress: Vec::new(),
+        ..Wanted::default()
     };
     let report = host.preflight(&wanted).await;
     assert!(report.passes(), "{report}");

@@ -1,4 +1,8 @@
-//! What the preflight of a whole site says, on the lab: nothing where nothing is missing, and each thing that is, by name.
+//! What the preflight of a whole site says, on the lab: nothing where nothing is missing, and each thing that is, by name; and the
+//! program around it.
+#![allow(clippy::disallowed_types)] // The program is started.
+
+use std::process::Command;
 
 use cloudboot::config::{Config, Loader};
 use cloudboot::host::preflight::{Level, Preflight};
@@ -6,7 +10,8 @@ use cloudboot::steps::Site;
 use cloudboot::testing::{Durations, Lab};
 
 const MIRRORS: &str = "mirrors: {snap: 'http://mirror.lab/', apt: 'http://mirror.lab/', images: {url: 'http://mirror.lab/'}, \
-     juju_agents: 'http://mirror.lab/', charm_store: 'http://mirror.lab/'}\n";
+     juju_agents: 'http://mirror.lab/', charm_store: 'http://mirror.lab/'}\n\
+     juju: {controller: {container: {server: 'http://mirror.lab/'}}}\n";
 
 async fn lab(folder: &tempfile::TempDir) -> Lab {
     Lab::builder(folder.path().join("lab"))
@@ -98,6 +103,7 @@ async fn the_lab_lacks_nothing() {
         "charms",
         "holds 10.42.0.1",
         "port 5240",
+        "port 69/udp",
     ] {
         assert_eq!(line(&report, check).0, Level::Fine, "{report}");
     }
@@ -182,4 +188,90 @@ async fn what_is_missing_is_named() {
         "{report}"
     );
     assert_eq!(line(&report, "bundle").0, Level::Missing, "{report}");
+}
+
+/// A controller that is to be adopted and a database server elsewhere that are not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_to_be_used_is_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let lab = lab(&folder).await;
+    let report = ask(
+        &lab,
+        "postgres: {host: 127.0.0.1, port: 1, admin: {password: hunter2}}\njuju: {controller: {adopt: {store: /nowhere, controller: mine}}}\n",
+    )
+    .await;
+    let missing = missing(&report);
+    for check in ["PostgreSQL", "Juju controller"] {
+        assert!(missing.contains(&check), "no {check}: {report}");
+    }
+    assert!(!report.to_string().contains("hunter2"), "{report}");
+    // Bootstrapped natively, its own charm and agent are looked for as well.
+    let report = ask(&lab, "juju: {channel: 4.0/edge}\n").await;
+    assert!(
+        line(&report, "charm juju-controller")
+            .1
+            .contains("no channel 4.0/edge"),
+        "{report}"
+    );
+}
+
+/// The example beside these tests: its exit codes, its text and its JSON. `cargo test --workspace` builds it.
+#[test]
+fn the_program_says_it_by_its_exit_code() {
+    let here = std::env::current_exe().unwrap();
+    let program = here
+        .parent()
+        .unwrap()
+        .parent()
+        .unwrap()
+        .join("examples/preflight");
+    if !program.exists() {
+        println!(
+            "skipped: {} is not built: `cargo build -p cloudboot-examples --example preflight`",
+            program.display()
+        );
+        return;
+    }
+    let run = |args: &[&str]| Command::new(&program).args(args).output().unwrap();
+    let lab = run(&["--lab"]);
+    let text = String::from_utf8_lossy(&lab.stdout).into_owned();
+    assert_eq!(
+        lab.status.code(),
+        Some(0),
+        "{text}{}",
+        String::from_utf8_lossy(&lab.stderr)
+    );
+    assert!(text.contains(" 0 missing"), "{text}");
+
+    // This machine is no controller: it has no systemd, or too little of something.
+    let bare = run(&["--json"]);
+    let told: serde_json::Value = serde_json::from_slice(&bare.stdout).unwrap();
+    assert_eq!(
+        bare.status.code(),
+        Some(if told["passes"] == true { 0 } else { 1 })
+    );
+    let findings = told["findings"].as_array().unwrap();
+    assert!(findings.len() > 10, "{told:#}");
+    for finding in findings {
+        assert!(
+            finding["level"] == "fine" || finding["todo"].is_string(),
+            "{finding}"
+        );
+    }
+    let problems = run(&["--json", "--problems"]);
+    let told: serde_json::Value = serde_json::from_slice(&problems.stdout).unwrap();
+    assert!(
+        told["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|it| it["level"] != "fine")
+    );
+
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("cloud.yaml");
+    std::fs::write(&config, "maas: []\n").unwrap();
+    let wrong = run(&["--config", config.to_str().unwrap()]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("maas"));
 }

@@ -31,6 +31,8 @@ pub struct Wanted {
     pub out_interface: Option<String>,
     /// TCP ports that must be free, each with who wants it (5240, "MAAS").
     pub ports: Vec<(u16, String)>,
+    /// The same of UDP (69, "MAAS's TFTP").
+    pub udp_ports: Vec<(u16, String)>,
     /// `host:port` that must be reachable from here: the store, the mirrors, the image server. Asked from this process.
     pub egress: Vec<String>,
 }
@@ -103,19 +105,33 @@ impl Preflight {
 }
 
 impl fmt::Display for Preflight {
+    /// A line a finding, what to do below it, and at the end how many there are of each.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let widest = self.findings.iter().map(|f| f.check.chars().count()).max();
+        let width = widest.unwrap_or_default().clamp(12, 40);
         for finding in &self.findings {
             let sign = match finding.level {
                 Level::Fine => "ok     ",
                 Level::Doubtful => "doubt  ",
                 Level::Missing => "MISSING",
             };
-            writeln!(f, "{sign}  {:<18} {}", finding.check, finding.found)?;
+            writeln!(f, "{sign}  {:<width$}  {}", finding.check, finding.found)?;
             if let Some(todo) = &finding.todo {
-                writeln!(f, "{:29}-> {todo}", "")?;
+                writeln!(f, "{:indent$}-> {todo}", "", indent = width + 11)?;
             }
         }
-        Ok(())
+        let count = |level| self.findings.iter().filter(|f| f.level == level).count();
+        let (missing, doubtful) = (count(Level::Missing), count(Level::Doubtful));
+        writeln!(
+            f,
+            "\n{} looked at: {missing} missing, {doubtful} doubtful{}",
+            self.findings.len(),
+            match (missing, doubtful) {
+                (0, 0) => ". It can begin.",
+                (0, _) => ". It can begin; look at the doubts first.",
+                _ => ". Mend what is missing before it begins.",
+            }
+        )
     }
 }
 
@@ -375,20 +391,29 @@ impl Host {
     }
 
     async fn check_ports(&self, report: &mut Preflight, wanted: &Wanted) {
-        let mut taken = Vec::new();
-        for path in ["/proc/net/tcp", "/proc/net/tcp6"] {
-            if let Ok(Some(text)) = self.files.read_text(path).await {
-                taken.extend(listening(&text));
+        let kinds = [
+            ("tcp", "", &wanted.ports),
+            ("udp", "/udp", &wanted.udp_ports),
+        ];
+        for (kind, suffix, ports) in kinds {
+            let mut taken = Vec::new();
+            for path in [format!("/proc/net/{kind}"), format!("/proc/net/{kind}6")] {
+                if let Ok(Some(text)) = self.files.read_text(path).await {
+                    taken.extend(listening(&text));
+                }
             }
-        }
-        for (port, who) in &wanted.ports {
-            let free = !taken.contains(port);
-            report.demand(
-                &format!("port {port}"),
-                free,
-                if free { "free" } else { "taken" },
-                &format!("{who} needs it: `ss -ltnp sport = :{port}` shows who has it"),
-            );
+            for (port, who) in ports {
+                let free = !taken.contains(port);
+                report.demand(
+                    &format!("port {port}{suffix}"),
+                    free,
+                    if free { "free" } else { "taken" },
+                    &format!(
+                        "{who} needs it: `ss -lnp{} sport = :{port}` shows who has it",
+                        kind.chars().take(1).collect::<String>()
+                    ),
+                );
+            }
         }
     }
 }

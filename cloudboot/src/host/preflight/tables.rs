@@ -87,7 +87,7 @@ fn drops(rules: &[&Value], chain: &Value, depth: u8) -> bool {
         })
 }
 
-/// The ports in state LISTEN of `/proc/net/tcp`, except those bound to loopback's 127.0.0.0/8.
+/// The ports in state LISTEN of `/proc/net/tcp`, or bound of `/proc/net/udp` (state 07), except those bound to loopback's 127.0.0.0/8.
 pub(super) fn listening(table: &str) -> Vec<u16> {
     table
         .lines()
@@ -97,7 +97,7 @@ pub(super) fn listening(table: &str) -> Vec<u16> {
             let state = fields.nth(1)?;
             // The address is in host byte order: 127.x.y.z ends with 7F.
             let loopback = address.len() == 8 && address.ends_with("7F");
-            if state == "0A" && !loopback {
+            if matches!(state, "0A" | "07") && !loopback {
                 u16::from_str_radix(port, 16).ok()
             } else {
                 None

@@ -7,25 +7,26 @@ use std::time::Duration;
 
 use ipmi_lan::Privilege;
 use ipmi_lan::testing::{BmcSpec, Simulator, User};
-use juju_client::testing::FakeController;
 use maas_client::testing::{FakeRegion, RackSpec};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::book::Book;
 use super::drivers::Drivers;
 use super::faults::Faults;
 use super::folder::Folder;
+use super::host_events::HostEvents;
+use super::operator::write_operator;
 use super::real_vault::RealVault;
 use super::turns::Turns;
-use super::world::{HostEvents, SeenCall, World, bmc_ip, node_name};
-use super::{BUNDLE, Durations, Lab, LabClock, LabError, Operator, THESIS, mirror};
+use super::world::{SeenCall, World, node_name};
+use super::{Durations, Lab, LabClock, LabError, mirror};
 use crate::testing::hooks::{self, Hooks};
 use crate::testing::lab_host::{Hardware, HostDurations, LabHostServer};
 use crate::testing::wire::Wire;
 use crate::testing::{dashboard, keystone, nova, vault};
 
 /// The path of LXD's socket on the host.
-const LXD_SOCKET: &str = "var/snap/lxd/common/lxd/unix.socket";
+pub(super) const LXD_SOCKET: &str = "var/snap/lxd/common/lxd/unix.socket";
 
 /// What the lab is made of.
 pub struct LabBuilder {
@@ -225,12 +226,13 @@ macro_rules! tap {
         tap
     }};
 }
+pub(super) use tap;
 
 pub(super) fn juju_tap(world: &Arc<World>) -> juju_client::testing::Tap {
     tap!(world, "juju", juju_client::testing)
 }
 
-fn hooks_of(world: &Arc<World>, tap: hooks::Tap, changed: hooks::Changed) -> Hooks {
+pub(super) fn hooks_of(world: &Arc<World>, tap: hooks::Tap, changed: hooks::Changed) -> Hooks {
     Hooks {
         clock: world.clock.as_fn(),
         tap,
@@ -413,149 +415,6 @@ async fn start_systems(world: &Arc<World>, hardware: Hardware) -> Result<(), Str
     Ok(())
 }
 
-impl World {
-    /// LXD, as its snap starts it.
-    pub(super) async fn start_lxd(self: &Arc<Self>) -> Result<(), String> {
-        let closed = self.closed.load(std::sync::atomic::Ordering::SeqCst);
-        if closed || self.lxd.lock().is_ok_and(|lxd| lxd.is_some()) {
-            return Ok(());
-        }
-        let socket = self.host_root.join(LXD_SOCKET);
-        if let Some(folder) = socket.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
-        }
-        let host = self
-            .host
-            .get()
-            .map(LabHostServer::snapshot)
-            .unwrap_or_default();
-        let hardware: Hardware =
-            serde_json::from_value(host["hardware"].clone()).unwrap_or_default();
-        let mut builder = lxd_client::testing::Fake::builder()
-            .socket(socket)
-            .version("5.21.3")
-            .clock(self.clock.as_fn())
-            .tap(tap!(self, "lxd", lxd_client::testing))
-            .changed(changed(self, "lxd", |world| {
-                let lxd = world.lxd.lock().ok()?;
-                lxd.as_ref().map(|lxd| lxd.snapshot())
-            }));
-        if let Some(saved) = self.folder.load("lxd").map_err(|error| error.to_string())? {
-            builder = builder.restore(saved);
-        }
-        let mut machine = lxd_client::testing::Machine::default();
-        machine.cores = u64::from(hardware.cores);
-        machine.memory = hardware.memory_mib << 20;
-        machine.pool = hardware.disk_mib << 20;
-        machine.name = hardware.hostname;
-        for name in ["br0", "eno2", "eno3"] {
-            machine.interfaces.insert(
-                name.to_owned(),
-                if name == "br0" { "bridge" } else { "physical" }.to_owned(),
-            );
-        }
-        let fake = builder
-            .machine(machine)
-            .start()
-            .await
-            .map_err(|error| error.to_string())?;
-        fake.set_world(Arc::new(Inside(Arc::downgrade(self))));
-        if let Ok(mut lxd) = self.lxd.lock()
-            && !self.closed.load(std::sync::atomic::Ordering::SeqCst)
-        {
-            *lxd = Some(fake);
-        }
-        Ok(())
-    }
-
-    /// LXD is gone with its snap.
-    pub(super) fn stop_lxd(&self) {
-        if let Ok(mut lxd) = self.lxd.lock() {
-            *lxd = None;
-        }
-        self.folder.remove("lxd");
-    }
-
-    /// The region is gone with its snap and its database.
-    pub(super) fn forget_region(&self) {
-        self.maas().set_serving(false);
-        if let Ok(Some(blank)) = self.folder.load("maas-blank") {
-            let _ = self.maas().restore(blank);
-        }
-        self.note(|book| {
-            book.admin = None;
-            book.leases_at = None;
-            book.booting.clear();
-        });
-        self.save("maas", &self.maas().snapshot());
-    }
-
-    /// The state of what the bundle brings.
-    fn cloud(&self) -> Value {
-        json!({
-            "vault": self.vault.get().map(vault::Fake::snapshot),
-            "keystone": self.keystone.get().map(keystone::Fake::snapshot),
-            "nova": self.nova.get().map(nova::Fake::snapshot),
-            "dashboard": self.dashboard.get().map(dashboard::Fake::snapshot),
-        })
-    }
-
-    /// What the bundle brought is gone with its units: the next ones begin with empty storage.
-    pub(super) fn forget_cloud(&self) {
-        if !self.vault().is_initialised() {
-            return;
-        }
-        let Ok(Some(mut blank)) = self.folder.load("cloud-blank") else {
-            return;
-        };
-        let mut take = |name: &str| blank[name].take();
-        let mut results = vec![
-            self.vault().restore(take("vault")),
-            self.keystone().restore(take("keystone")),
-        ];
-        results.extend(self.nova.get().map(|nova| nova.restore(take("nova"))));
-        results.extend(
-            self.dashboard
-                .get()
-                .map(|dashboard| dashboard.restore(take("dashboard"))),
-        );
-        for error in results.into_iter().filter_map(Result::err) {
-            tracing::error!(%error, "the lab's cloud could not be forgotten");
-        }
-        if let Value::Object(parts) = self.cloud() {
-            for (name, state) in &parts {
-                self.save(name, state);
-            }
-        }
-    }
-
-    pub(super) fn set_juju(&self, juju: Option<(FakeController, String)>) {
-        if let Some((fake, address)) = &juju {
-            self.save("juju", &super::inside::kept(fake.snapshot(), address));
-        }
-        if let Ok(mut there) = self.juju.lock() {
-            *there = juju;
-        }
-    }
-}
-
-/// What LXD tells of its instances.
-struct Inside(Weak<World>);
-
-#[async_trait::async_trait]
-impl lxd_client::testing::InstanceWorld for Inside {
-    async fn changed(&self, instance: lxd_client::testing::InstanceView) {
-        let Some(world) = self.0.upgrade() else {
-            return;
-        };
-        if instance.kind == lxd_client::InstanceKind::VirtualMachine
-            && instance.change == lxd_client::testing::InstanceChange::Started
-        {
-            world.virtual_machine_started(&instance.name);
-        }
-    }
-}
-
 fn maas_durations(all: &Durations) -> maas_client::testing::Durations {
     let seconds = Durations::seconds;
     maas_client::testing::Durations {
@@ -588,58 +447,4 @@ fn host_durations(all: &Durations, speed: f64) -> HostDurations {
         .apt_install
         .insert("postgresql-14".to_owned(), seconds(all.install));
     durations
-}
-
-/// The operator's files: the thesis's configuration and bundle, and how this lab is reached.
-fn write_operator(world: &World, folder: &std::path::Path) -> std::io::Result<Operator> {
-    std::fs::create_dir_all(folder)?;
-    let (config, overlay) = (folder.join("maas.yaml"), folder.join("lab.yaml"));
-    let password = folder.join("bmc-password");
-    let (bmc_password, checksum) =
-        world.read(|book| (book.bmc_password.clone(), book.mirror_sha256.clone()));
-    std::fs::write(&config, THESIS)?;
-    std::fs::write(folder.join("bundle.yaml"), BUNDLE)?;
-    std::fs::write(&password, &bmc_password)?;
-    private(&password)?;
-    private(&config)?;
-    let nodes = world.read(|book| book.nodes);
-    let forwards: std::collections::BTreeMap<String, String> = world
-        .bmcs()
-        .addrs()
-        .iter()
-        .enumerate()
-        .map(|(index, at)| (format!("{}:623", bmc_ip(index)), at.to_string()))
-        .collect();
-    let seconds = |real: f64| format!("{}s", (real * world.clock.speed()).max(3600.0).ceil());
-    let reached = json!({
-        "deployment": "lab",
-        "ssh": {"maas_key": folder.join("maaskey")},
-        "maas": {
-            "nodes_amount": nodes,
-            "pxe_loader_fix": {"enabled": true, "url": mirror::URL, "sha256": checksum},
-        },
-        "ipmi": {"user": "root", "password": format!("file:{}", password.display())},
-        "reach": {"proxy": world.wire().url(), "forwards": forwards},
-        "net_fix": {"ethernet": "eno2"},
-        "mirrors": {"juju_agents": mirror::AGENTS},
-        // What runs fast must not be given up sooner: this machine's own slowness counts in real seconds.
-        "deadlines": {"default": {"stall": seconds(30.0), "total": seconds(600.0)}},
-    });
-    // JSON is YAML.
-    std::fs::write(
-        &overlay,
-        format!(
-            "# How the lab's systems are reached; written at each start of the lab.\n{reached:#}\n"
-        ),
-    )?;
-    Ok(Operator {
-        folder: folder.to_owned(),
-        config,
-        overlays: vec![overlay],
-    })
-}
-
-fn private(path: &std::path::Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
 }

@@ -7,10 +7,14 @@ mod drivers;
 mod durations;
 mod faults;
 mod folder;
+mod host_events;
 mod inside;
 mod mirror;
 mod native;
+mod operator;
 mod real_vault;
+mod shown;
+mod systems;
 mod turns;
 mod world;
 
