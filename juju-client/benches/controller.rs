@@ -71,7 +71,7 @@ fn memory(key: &str) -> f64 {
         .find_map(|l| l.strip_prefix(key))
         .unwrap_or_default();
     line.split_whitespace()
-        .nth(1)
+        .next()
         .and_then(|n| n.parse().ok())
         .unwrap_or(0.0)
 }
@@ -181,7 +181,8 @@ async fn measure(args: &[String]) {
     assert_eq!(all.units().count(), UNITS);
     let (peak, held) = (memory("VmHWM:"), memory("VmRSS:"));
     drop(all);
-    eprintln!("{before} KiB before the status, {peak} at the peak, {held} with it");
+    assert!(before > 0.0 && peak > before, "{before} KiB, then {peak}");
+    eprintln!("juju-client: {before} KiB before the status, {peak} at the peak, {held} with it");
     let peak = peak - before;
     let (mut status, begin) = (f64::MAX, cpu());
     for _ in 0..ROUNDS {

@@ -71,3 +71,43 @@ fn files_are_included() {
         (Some("hello"), Some("aGVsbG8="))
     );
 }
+
+/// As `charm/overlay.go` merges: a later document's offer stands in place of the earlier one, and a `default-base` counts in the first
+/// document only.
+#[test]
+fn overlays_are_merged_as_juju_merges_them() {
+    let bundle = Bundle::parse_with(
+        "default-base: ubuntu@22.04\napplications:\n  a: {charm: web}\n---\napplications:\n  a: {offers: {o: {endpoints: [x]}}}\n",
+        &["default-base: ubuntu@24.04\napplications:\n  a: {offers: {o: {acl: {bob: read}}}}\n"],
+        None,
+    )
+    .unwrap();
+    let plan = bundle.changes().unwrap();
+    assert_eq!(plan.changes[0].arg("base"), Some("ubuntu@22.04/stable"));
+    let offer = plan
+        .changes
+        .iter()
+        .find(|c| c.method == "createOffer")
+        .unwrap();
+    assert_eq!(offer.args["endpoints"], serde_json::Value::Null);
+    let warnings: Vec<String> = bundle.warnings().collect();
+    assert!(
+        warnings.iter().any(|w| w.starts_with("default-base:")),
+        "{warnings:?}"
+    );
+}
+
+#[test]
+fn a_mapping_in_an_option_is_told_when_nothing_else_is_wrong() {
+    let told = |yaml: &str| -> Vec<String> {
+        let all = Bundle::problems(yaml, &[], None).unwrap();
+        all.into_iter().map(|p| p.message).collect()
+    };
+    let alone = told("applications:\n  a: {charm: web, options: {o: {k: v}}}\n");
+    assert_eq!(
+        alone,
+        ["json: unsupported type: map[interface {}]interface {}"]
+    );
+    let both = told("applications:\n  a: {charm: web, options: {o: {k: v}}}\n  b: {charm: ''}\n");
+    assert!(!both.iter().any(|m| m.starts_with("json")), "{both:?}");
+}

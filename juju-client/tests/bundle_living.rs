@@ -47,6 +47,56 @@ async fn offers_are_made_once() {
         assert!(status.offers.contains_key("shared"), "{:?}", status.offers);
         let plan = bundle.diff(&client).await.unwrap();
         assert!(plan.is_empty(), "{version}: {plan}");
+        // More of it is offered.
+        let more = Bundle::parse(
+            "applications:\n  db: {charm: database, num_units: 1}\n---\napplications:\n  db: {offers: {shared: {endpoints: [juju-info, db]}}}\n",
+        )
+        .unwrap();
+        let plan = more.diff(&client).await.unwrap();
+        let args = serde_json::json!({"application": "db", "endpoints": ["juju-info", "db"], "offer-name": "shared", "update": true});
+        assert_eq!(plan.changes.len(), 1, "{plan}");
+        assert_eq!(serde_json::json!(plan.changes[0].args), args);
+        more.apply(&client, &ApplyOptions::default()).await.unwrap();
+        let plan = more.diff(&client).await.unwrap();
+        assert!(plan.is_empty(), "{version}: {plan}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_consumed_is_consumed_once() {
+    for version in ["3.6.9", "4.0.15"] {
+        let (_fake, client) = model(version).await;
+        let offering = Bundle::parse(
+            "applications:\n  db: {charm: database, num_units: 1}\n---\napplications:\n  db: {offers: {shared: {endpoints: [db]}}}\n",
+        )
+        .unwrap();
+        offering
+            .apply(&client, &ApplyOptions::default())
+            .await
+            .unwrap();
+        let controller = client.open_controller().await.unwrap();
+        let other = controller
+            .models()
+            .create(&NewModel::new("other"))
+            .await
+            .unwrap();
+        let other = client
+            .open_model(&other.uuid.parse().unwrap())
+            .await
+            .unwrap();
+        let name = client.status().await.unwrap().model.name;
+        let consuming = Bundle::parse(&format!(
+            "saas: {{far: {{url: admin/{name}.shared}}}}\napplications:\n  web: {{charm: web, num_units: 1}}\n"
+        ))
+        .unwrap();
+        consuming
+            .apply(&other, &ApplyOptions::default())
+            .await
+            .unwrap();
+        let status = other.status().await.unwrap();
+        assert!(status.remote_applications.contains_key("far"), "{version}");
+        let plan = consuming.diff(&other).await.unwrap();
+        assert!(plan.is_empty(), "{version}: {plan}");
     }
 }
 

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use juju_client::Options;
 use juju_client::api::models::NewModel;
 use juju_client::bundle::{ApplyOptions, Bundle};
 use juju_client::testing::{Actions, FakeController, VaultState};
+use juju_client::{Options, Store};
 use serde_json::{Map, Value, json};
 
 struct Password;
@@ -101,7 +101,7 @@ async fn libjuju_works_with_the_fake() {
     for (file, text) in [
         (
             "metadata.yaml",
-            "name: mine\nsummary: s\ndescription: d\nseries: [jammy]\nprovides:\n  site:\n    interface: http\n",
+            "name: mine\nsummary: s\ndescription: d\nseries: [jammy]\nprovides:\n  site:\n    interface: http\nresources:\n  blob:\n    type: file\n    filename: blob.txt\n    description: d\n",
         ),
         (
             "actions.yaml",
@@ -114,6 +114,18 @@ async fn libjuju_works_with_the_fake() {
     ] {
         std::fs::write(charm.join(file), text).unwrap();
     }
+    std::fs::write(dir.path().join("blob.txt"), "12345").unwrap();
+    // The client store, for a reader that nobody here wrote either.
+    let data = dir.path().join("juju-data");
+    Store::update(&data, |s| {
+        s.set_controller(&access, "maas");
+        s.set_model(&access.name, "admin", "openstack", &made.uuid.parse()?);
+        Ok(())
+    })
+    .unwrap();
+    // It wants a file of cookies, which the official client makes when it has some.
+    std::fs::create_dir(data.join("cookies")).unwrap();
+    std::fs::write(data.join(format!("cookies/{}.json", access.name)), "[]").unwrap();
     std::fs::write(
         dir.path().join("bundle.yaml"),
         "default-base: ubuntu@22.04/stable\napplications:\n  front:\n    charm: web\n    channel: stable\n    num_units: 1\n    expose: true\n    options:\n      title: hi\n  db:\n    charm: database\n    channel: stable\n    num_units: 2\nrelations:\n- [front:db, db:db]\n",
@@ -129,6 +141,7 @@ async fn libjuju_works_with_the_fake() {
         .arg(&ca)
         .arg(&second.uuid)
         .arg(dir.path())
+        .env("JUJU_DATA", &data)
         .kill_on_drop(true)
         .output();
     let out = tokio::time::timeout(Duration::from_secs(180), run)
@@ -146,4 +159,16 @@ async fn libjuju_works_with_the_fake() {
     assert_eq!(fake.counts()["unit:rabbitmq-server"], 2);
     assert_eq!(fake.counts()["unit:mine"], 1);
     assert_eq!(fake.counts()["unit:db"], 2);
+    // What it uploaded (its own list of resources leaves out what a real controller says of them).
+    let empty = controller
+        .open_model(&second.uuid.parse().unwrap())
+        .await
+        .unwrap();
+    let resources = empty.list_resources("mine").await.unwrap();
+    assert_eq!(resources.len(), 1);
+    assert_eq!(
+        (resources[0].name.as_str(), resources[0].size),
+        ("blob", 14)
+    );
+    assert_eq!(resources[0].origin, "upload");
 }

@@ -415,7 +415,7 @@ async fn clouds_models_keys_and_spaces() {
         let e = c.create_backup("nightly").await.unwrap_err();
         assert!(e.is_not_supported(), "{e}");
         if version.starts_with("4.") {
-            assert!(e.to_string().contains("Juju 4 has no backups"), "{e}");
+            assert!(e.to_string().contains("Juju 4.0 has no backups"), "{e}");
         } else {
             let own = fake.identity().model_uuid.parse().unwrap();
             let own = controller.open_model(&own).await.unwrap();

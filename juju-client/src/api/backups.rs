@@ -1,4 +1,5 @@
-//! The facade `Backups` of 3.x. 4.0 still lists it, with nothing behind it.
+//! The facade `Backups` of 3.x. 4.0 still lists it, with nothing behind it; after 4.1-beta it makes archives again
+//! (`apiserver/facades/client/backups/create.go`), which stay on the controller's machine.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -25,13 +26,13 @@ pub struct Backup {
 }
 
 impl Client {
-    /// Makes a backup of a 3.x controller; it stays on its machine. On the connection of the controller's own model.
+    /// Makes a backup of a controller; it stays on its machine. On the connection of the controller's own model.
     ///
     /// # Errors
-    /// `is_not_supported()` on 4.x, which has no backups through its API.
+    /// `is_not_supported()` on 4.0, which has no backups through its API.
     pub async fn create_backup(&self, notes: &str) -> Result<Backup> {
         const OP: &str = "Backups.Create";
-        const HINT: &str = "Juju 4 has no backups through its API: keep copies of the controller machine's /var/lib/juju; on 3.x use the connection of the controller's own model";
+        const HINT: &str = "Juju 4.0 has no backups through its API: keep copies of the controller machine's /var/lib/juju; on others use the connection of the controller's own model";
         if !self.has_facade("Backups") {
             return Err(Error::new(
                 crate::ErrorKind::NotSupported,

@@ -26,6 +26,8 @@ pub struct Model {
     pub remote: BTreeMap<String, String>,
     /// Offers by application.
     pub offers: BTreeMap<String, Vec<String>>,
+    /// What an offer offers, in order, where it is known.
+    pub offer_endpoints: BTreeMap<String, Vec<String>>,
 }
 
 /// An application that is there.
@@ -212,6 +214,11 @@ impl Model {
                 .entry(text(offer, "application-name"))
                 .or_default()
                 .push(name.clone());
+            if let Some(endpoints) = offer.get("endpoints").and_then(Value::as_object) {
+                let mut names: Vec<String> = endpoints.keys().cloned().collect();
+                names.sort();
+                m.offer_endpoints.insert(name.clone(), names);
+            }
         }
         m
     }

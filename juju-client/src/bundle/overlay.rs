@@ -142,7 +142,10 @@ fn merge(d: &mut BundleData, over: &Part) {
         }
     }
     if !over.data.default_base.is_empty() {
-        d.default_base.clone_from(&over.data.default_base);
+        // `applyOverlay` knows of `series` only.
+        let what =
+            "Juju passes over an overlay's: give each application its base, or change the bundle's";
+        d.warnings.push(("default-base".into(), what.into()));
     }
     if !over.data.series.is_empty() {
         d.series.clone_from(&over.data.series);

@@ -76,7 +76,6 @@ pub(crate) fn verify(d: &BundleData) -> Vec<Problem> {
     }
     v.applications();
     v.relations();
-    v.options();
     let unused: Vec<String> = v
         .used
         .iter()
@@ -102,6 +101,9 @@ pub(crate) fn verify(d: &BundleData) -> Vec<Problem> {
         first.detail = Some(wrong.collect::<Vec<_>>().join("; ")).filter(|d| !d.is_empty());
     } else if let Some(what) = wrong.next() {
         v.add("bundle", what);
+    } else {
+        // Found when the changes are written down: only once nothing else is wrong.
+        v.options();
     }
     v.problems
 }

@@ -472,12 +472,24 @@ pub(super) fn full_status(s: &State, m: &Model, now: Duration) -> Value {
         "model": model,
         "machines": machines,
         "applications": apps,
-        "remote-applications": {},
+        "remote-applications": remote_applications(m),
         "offers": super::calls_more::offers(m),
         "relations": if relations.is_empty() { Value::Null } else { json!(relations) },
         "controller-timestamp": time(now),
         "branches": null,
     })
+}
+
+/// Applications of other models, as they were consumed.
+fn remote_applications(m: &Model) -> Map<String, Value> {
+    let one = |c: &Value| {
+        json!({"offer-url": c["offer-url"], "offer-name": c["offer-name"], "endpoints": c["endpoints"], "life": "alive", "relations": {},
+               "status": status("active", "", json!({}), None, "", "")})
+    };
+    m.consumed
+        .iter()
+        .map(|(n, c)| (n.clone(), one(c)))
+        .collect()
 }
 
 pub(super) fn key(r: &super::state::Relation) -> String {

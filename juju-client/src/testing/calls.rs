@@ -184,6 +184,10 @@ fn controller(shared: &Shared, r: &Request<'_>, now: Duration) -> Answer {
             }).collect();
             json!({"user-models": models})
         })),
+        ("Controller", "ControllerAPIInfoForModels") => Ok(shared.with(|s| {
+            let one = json!({"addresses": shared.addresses(s), "cacert": s.identity.ca_cert});
+            json!({"results": vec![one; list(p, "entities").len()]})
+        })),
         ("Controller", "DestroyController") => shared.change(|s| {
             let hosted = s.models.values().any(|m| m.uuid != s.identity.model_uuid);
             if hosted && p["destroy-models"] != json!(true) {

@@ -71,9 +71,15 @@ pub(super) fn controller(s: &mut State, r: &Request<'_>, now: Duration) -> Optio
             json!({"results": list(p, "offer-urls").iter().filter_map(Value::as_str).map(one).collect::<Vec<_>>()})
         }
         ("ApplicationOffers", "GetConsumeDetails") => {
+            // The macaroon is of the version that the caller's bakery understands; one that says nothing gets the oldest.
+            let macaroon = if p["offer-urls"]["bakery-version"].as_u64().unwrap_or(0) >= 2 {
+                json!({"c": [], "l": "juju", "i": "fake", "s64": "AA"})
+            } else {
+                json!({"caveats": [], "location": "juju", "identifier": "fake", "signature": "00"})
+            };
             let one = |url: &str| match find_offer(s, url) {
                 Some((m, n, o)) => {
-                    json!({"offer": offer_details(m, n, o), "macaroon": {"c": [], "l": "juju", "i": "fake", "s64": "AA"},
+                    json!({"offer": offer_details(m, n, o), "macaroon": macaroon,
                     "external-controller": {"controller-tag": format!("controller-{}", s.identity.controller_uuid), "controller-alias": s.name, "addrs": [], "ca-cert": s.identity.ca_cert}})
                 }
                 None => {

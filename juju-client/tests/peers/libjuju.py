@@ -1,11 +1,14 @@
 """PyPI's juju 3.6.1.3 against the controller that argv names.
 
-On the first model: connect, status, units, wait, add a unit, config, action. On the second, which is empty: deploy a local charm, a charm of
-the store and a bundle, wait, run an action of the local charm."""
+By the client store that JUJU_DATA names: log in to its current controller and current model. On the first model: connect, status, units,
+wait, add a unit, config, action. On the second, which is empty: deploy a local charm with its resource, a charm of the store and a bundle,
+wait, run an action of the local charm, upload the resource anew, offer an endpoint, and consume it on the first model."""
 import asyncio
+import io
 import pathlib
 import sys
 
+from juju.controller import Controller
 from juju.model import Model
 
 
@@ -13,6 +16,23 @@ async def connect(endpoint, uuid, password, ca):
     model = Model()
     await model.connect(endpoint=endpoint, uuid=uuid, username="admin", password=password, cacert=open(ca).read())
     return model
+
+
+async def adopted(first):
+    controller = Controller()
+    await controller.connect()
+    try:
+        models = await controller.list_models()
+        assert "openstack" in models, models
+    finally:
+        await controller.disconnect()
+    model = Model()
+    await model.connect()
+    try:
+        assert model.info.uuid == first, model.info.uuid
+        print("the store leads to", models, "and", model.info.name)
+    finally:
+        await model.disconnect()
 
 
 async def deployed(model):
@@ -36,7 +56,7 @@ async def deployed(model):
 
 async def empty(model, folder):
     try:
-        await model.deploy(str(folder / "mine"), application_name="mine", num_units=1)
+        await model.deploy(str(folder / "mine"), application_name="mine", num_units=1, resources={"blob": str(folder / "blob.txt")})
         print("a local charm is deployed")
         await model.deploy("web", application_name="shop", num_units=1)
         print("a charm of the store is deployed")
@@ -48,13 +68,32 @@ async def empty(model, folder):
         assert model.applications["mine"].data["charm-url"].startswith("local:"), model.applications["mine"].data
         action = await (await model.units["mine/0"].run_action("get-admin-password")).wait()
         assert action.status == "completed", action.status
+        mine = model.applications["mine"]
+        with open(folder / "blob.txt", "rb") as blob:
+            mine.attach_resource("blob", "blob.txt", io.BytesIO(blob.read() + b" and more"))
+        print("a resource is uploaded anew")
+        await model.create_offer("mine:site", offer_name="site")
+        offers = await model.list_offers()
+        assert [o.offer_name for o in offers.results] == ["site"], offers
+    finally:
+        await model.disconnect()
+
+
+async def consume(model):
+    try:
+        name = await model.consume("admin/empty.site", application_alias="far")
+        status = await model.get_status()
+        assert name == "far" and "far" in status.remote_applications, status.remote_applications
+        print("consumed", status.remote_applications["far"].offer_url)
     finally:
         await model.disconnect()
 
 
 async def main(endpoint, first, password, ca, second, folder):
+    await adopted(first)
     await deployed(await connect(endpoint, first, password, ca))
     await empty(await connect(endpoint, second, password, ca), pathlib.Path(folder))
+    await consume(await connect(endpoint, first, password, ca))
     print("done")
 
 

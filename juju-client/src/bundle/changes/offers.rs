@@ -23,20 +23,34 @@ impl Planner<'_> {
         }
         for (name, app) in self.specs() {
             for (offer, spec) in &app.offers {
-                if self.m.offers.get(&name).is_some_and(|o| o.contains(offer)) {
+                let there = self.m.offers.get(&name).is_some_and(|o| o.contains(offer));
+                let mut wanted = spec.endpoints.clone();
+                wanted.sort();
+                if there
+                    && self
+                        .m
+                        .offer_endpoints
+                        .get(offer)
+                        .is_none_or(|e| *e == wanted)
+                {
                     continue;
                 }
                 let requires: Vec<String> = self.added.get(&name).cloned().into_iter().collect();
                 let mut args = Map::new();
                 args.insert("application".into(), json!(name));
-                args.insert("endpoints".into(), json!(spec.endpoints));
+                let endpoints = Some(&spec.endpoints).filter(|e| !e.is_empty());
+                args.insert("endpoints".into(), json!(endpoints));
                 args.insert("offer-name".into(), json!(offer));
+                if there {
+                    args.insert("update".into(), json!(true));
+                }
                 let i = self.add(
                     "createOffer",
                     args,
                     requires,
                     format!(
-                        "create offer {offer} using {name}:{}",
+                        "{} offer {offer} using {name}:{}",
+                        if there { "update" } else { "create" },
                         spec.endpoints.join(",")
                     ),
                 );
