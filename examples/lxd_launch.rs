@@ -9,6 +9,7 @@
 //! Without `--local` or `--socket` it works on a fake LXD of its own.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
@@ -44,8 +45,17 @@ struct Args {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let args = Args::parse();
+async fn main() -> ExitCode {
+    match run(Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("{e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     // Kept until the end: it stops when it is dropped.
     let mut fake = None;
     let lxd = match (&args.socket, args.local) {
@@ -97,7 +107,7 @@ async fn follow(what: &str, started: Started) -> lxd_client::Result<()> {
     let mut progress = Box::pin(started.progress());
     let show = async {
         while let Some(operation) = progress.next().await {
-            if let Some(text) = operation.progress() {
+            if let Some(text) = operation.progress().filter(|text| !text.is_empty()) {
                 println!("{what}: {text}");
             }
         }

@@ -346,11 +346,27 @@ impl Client {
         let response = crate::driven::to_the_end(builder.headers(headers).send())
             .await
             .map_err(|e| match e {
+                Some(e) if e.is_connect() => self.unreached(&attempted, &e),
                 Some(e) => broken(&attempted, &e, mutating),
                 None => crate::driven::shut_down(&attempted, mutating),
             })?;
         tracing::debug!(service = "lxd", op = %attempted, status = response.status().as_u16(), "answer");
         Ok(response)
+    }
+
+    /// What a connection that does not stand means: by the socket, the socket's own story.
+    fn unreached(&self, attempted: &str, error: &reqwest::Error) -> Error {
+        let Transport::Unix(path) = &self.inner.transport else {
+            return broken(attempted, error, false);
+        };
+        let mut source = std::error::Error::source(error);
+        while let Some(inner) = source {
+            if let Some(e) = inner.downcast_ref::<std::io::Error>() {
+                return no_socket(attempted, path, e);
+            }
+            source = inner.source();
+        }
+        broken(attempted, error, false)
     }
 
     /// Whether a path exists, by GET.
@@ -412,12 +428,20 @@ pub(crate) fn broken(attempted: &str, error: &reqwest::Error, mutating: bool) ->
     } else {
         ErrorKind::Connection
     };
-    let hint = if error.is_connect() && text.contains("No such file") {
-        "; is LXD installed and running?"
-    } else {
-        ""
+    Error::new(kind, attempted, text).unclear(mutating && !error.is_connect())
+}
+
+/// Why a unix socket cannot be connected to, and what to do about it.
+pub(crate) fn no_socket(attempted: &str, path: &Path, error: &std::io::Error) -> Error {
+    use std::io::ErrorKind as Io;
+    let hint = match error.kind() {
+        Io::NotFound => "; is LXD installed and running, and is this its socket?",
+        Io::PermissionDenied => "; be root, or in the group that the socket belongs to (`lxd`)",
+        Io::ConnectionRefused => "; the daemon behind it is gone: start it again",
+        _ => "",
     };
-    Error::new(kind, attempted, format!("{text}{hint}")).unclear(mutating && !error.is_connect())
+    let what = format!("connecting to {}: {error}{hint}", path.display());
+    Error::new(ErrorKind::Connection, attempted, what)
 }
 
 impl fmt::Debug for Client {

@@ -31,15 +31,15 @@ pub enum ErrorKind {
     Timeout,
     /// The server's certificate is not the pinned one.
     WrongServer,
-    /// The server does not trust this client (403).
+    /// The server does not trust this client, or not with this (403).
     NotTrusted,
-    /// The object does not exist (404).
+    /// The object does not exist (404; of some, 5.0 says 500).
     NotFound,
     /// The object exists already, or is in use.
     Conflict,
     /// The object was changed since it was read (412).
     Precondition,
-    /// The server refused the request's content (400, 500 on a bad value).
+    /// The server refused the request's content (400, 500 on a bad value, 403 on what nobody may do).
     Refused,
     /// The server lacks an API extension that the call needs.
     MissingExtension,
@@ -122,13 +122,30 @@ impl Error {
         let duplicate = lower.contains("already exists")
             || lower.contains("already in trust store")
             || lower.contains("client is already trusted")
+            || lower.contains("exists already")
+            || lower.contains("name ") && lower.contains("already in use")
             || lower.contains("unique constraint");
+        // 5.0 says of some that are not there: 500.
+        let missing = lower.ends_with("not found") || lower.contains("query affected 0 rows");
+        // 403 is also what LXD says of what nobody may do, such as deleting the default project.
+        const TRUST: [&str; 8] = [
+            "authoriz",
+            "forbidden",
+            "restricted",
+            "trust",
+            "certificate",
+            "token",
+            "permission",
+            "entitlement",
+        ];
+        let trust = TRUST.iter().any(|word| lower.contains(word));
         let (kind, hint) = match status {
-            403 => (
+            403 if trust => (
                 ErrorKind::NotTrusted,
                 "; add this client's certificate to the server's trust store (token, password or an \
                  administrator) or, if it is there confined to some projects, let it into this one",
             ),
+            403 => (ErrorKind::Refused, ""),
             404 => (ErrorKind::NotFound, ""),
             412 => (
                 ErrorKind::Precondition,
@@ -137,6 +154,7 @@ impl Error {
             _ if duplicate => (ErrorKind::Conflict, ""),
             409 => (ErrorKind::Conflict, ""),
             429 | 502..=504 => (ErrorKind::Server, "; the server is busy, try again"),
+            400 | 500 if missing => (ErrorKind::NotFound, ""),
             400..=501 => (ErrorKind::Refused, ""),
             _ => (ErrorKind::Server, ""),
         };

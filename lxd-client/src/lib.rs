@@ -41,6 +41,7 @@ mod certificates;
 mod client;
 mod cloud_init;
 mod cluster;
+mod command;
 mod console;
 mod driven;
 mod error;
@@ -58,6 +59,7 @@ mod migration;
 mod multipart;
 mod networks;
 mod operation;
+mod operations;
 mod preseed;
 mod profiles;
 mod projects;
@@ -83,9 +85,10 @@ pub use certificates::{Certificates, TrustToken};
 pub use client::Client;
 pub use cloud_init::{CloudInit, Snap, WriteFile};
 pub use cluster::{Cluster, ClusterInfo, ClusterMember};
+pub use command::{Exec, ExecOutput, Signal};
 pub use error::{Error, ErrorKind, Result};
 pub use events::{Event, EventFilter, EventStream, Lifecycle, Logging};
-pub use exec::{Exec, ExecChunk, ExecOutput, ExecSession, Signal};
+pub use exec::{ExecChunk, ExecSession};
 pub use files::{FileContent, FileMeta, FileOptions, Files};
 pub use images::{ImageImport, Images};
 pub use instances::Instances;
@@ -93,7 +96,8 @@ pub use listing::Listing;
 pub use metadata::{ImageMetadata, ImageTemplate};
 pub use migration::{CopyMode, InstanceCopy, InstanceTransfer};
 pub use networks::Networks;
-pub use operation::{Finished, Operation, OperationId, Operations, Started};
+pub use operation::{Finished, Operation, OperationId, Started};
+pub use operations::Operations;
 pub use preseed::{
     Preseed, PreseedChange, PreseedCluster, PreseedPlan, PreseedPool, PreseedProfile,
     PreseedProject, PreseedVolume, ProjectNetwork,

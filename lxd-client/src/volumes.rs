@@ -139,10 +139,10 @@ impl StoragePools {
         self.client.change(Request::delete(path(pool, name))).await
     }
 
-    /// A custom volume's snapshots.
+    /// A custom volume's snapshots. 5.0 tells of none where there is no such volume.
     ///
     /// # Errors
-    /// Not found; missing extension before LXD 3.6.
+    /// Not found, of the pool; missing extension before LXD 3.6.
     pub async fn volume_snapshots(&self, pool: &str, name: &str) -> Result<Vec<VolumeSnapshot>> {
         self.client
             .require("listing a volume's snapshots", SNAPSHOTS)

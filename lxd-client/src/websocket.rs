@@ -140,13 +140,11 @@ impl Client {
             .into_client_request()
             .map_err(|e| invalid(&e))?;
         let plain = match &self.inner.transport {
-            Transport::Unix(path) => BoxIo::new(UnixStream::connect(path).await.map_err(|e| {
-                Error::new(
-                    ErrorKind::Connection,
-                    attempted,
-                    format!("connecting to {}: {e}", path.display()),
-                )
-            })?),
+            Transport::Unix(path) => BoxIo::new(
+                UnixStream::connect(path)
+                    .await
+                    .map_err(|e| crate::client::no_socket(attempted, path, &e))?,
+            ),
             Transport::Https { url, proxy, .. } => BoxIo::new(
                 crate::proxy::connect(attempted, url, proxy.as_ref(), self.inner.connect_timeout)
                     .await?,

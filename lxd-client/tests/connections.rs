@@ -158,3 +158,123 @@ async fn each_request_has_a_connection_of_its_own() {
     drop(silent);
     is_open(&fake).await;
 }
+
+/// Passes on what comes after a CONNECT, and counts those.
+async fn proxy() -> (url::Url, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
+    use std::sync::atomic::Ordering;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let asked = std::sync::Arc::default();
+    let count = std::sync::Arc::<std::sync::atomic::AtomicUsize>::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            let count = count.clone();
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(near.read_u8().await.unwrap());
+                }
+                let head = String::from_utf8(head).unwrap();
+                let to = head.strip_prefix("CONNECT ").unwrap();
+                let to = to.split(' ').next().unwrap();
+                count.fetch_add(1, Ordering::SeqCst);
+                let mut far = tokio::net::TcpStream::connect(to).await.unwrap();
+                near.write_all(b"HTTP/1.1 200 Connected\r\n\r\n")
+                    .await
+                    .unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+            });
+        }
+    });
+    (url.parse().unwrap(), asked)
+}
+
+/// Requests and websockets alike go through the proxy that is named.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_goes_through_the_proxy() {
+    use std::sync::atomic::Ordering;
+    let (fake, local) = seeded().await;
+    let me = lxd_client::Identity::generate("proxied").unwrap();
+    let options = lxd_client::CertificateOptions::named("proxied");
+    local.certificates().add(&me, &options).await.unwrap();
+    local
+        .set_config([("core.https_address", "[::]:8443")])
+        .await
+        .unwrap();
+    let (url, asked) = proxy().await;
+    let at = fake.url().unwrap();
+    let shown = Client::look_at_fingerprint(&at, Some(&url)).await.unwrap();
+    assert_eq!(shown, fake.fingerprint());
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    let lxd = Client::https(at, shown)
+        .identity(me)
+        .proxy(url)
+        .connect_timeout(Duration::from_secs(5))
+        .build()
+        .unwrap();
+    assert!(lxd.server().await.unwrap().is_trusted());
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    lxd.events(EventFilter::default()).await.unwrap();
+    assert_eq!(asked.load(Ordering::SeqCst), 3);
+    // A proxy that is not there is no way around.
+    let nobody = Client::https(fake.url().unwrap(), fake.fingerprint())
+        .proxy("http://127.0.0.1:9".parse().unwrap())
+        .build()
+        .unwrap();
+    assert!(nobody.server().await.unwrap_err().is_connection());
+    assert!(nobody.events(EventFilter::default()).await.is_err());
+}
+
+/// What cannot be reached is told by its path, with what to do.
+#[tokio::test]
+async fn a_socket_that_is_none_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("unix.socket");
+    let lxd = Client::unix(&path).build().unwrap();
+    let told = |e: &lxd_client::Error, hint: &str| {
+        assert!(e.is_connection() && e.is_retryable(), "{e}");
+        let text = e.to_string();
+        assert!(
+            text.contains(&path.display().to_string()) && text.contains(hint),
+            "{text}"
+        );
+    };
+    told(&lxd.server().await.unwrap_err(), "is LXD installed");
+    told(
+        &lxd.events(EventFilter::default()).await.unwrap_err(),
+        "is LXD installed",
+    );
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    told(&lxd.server().await.unwrap_err(), "start it again");
+}
+
+/// A server that takes its time is given as much as was said, and no more.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_answer_is_a_timeout() {
+    use lxd_client::testing::Verdict;
+    let slow: lxd_client::testing::Tap = std::sync::Arc::new(|_, what| {
+        let slow = what.ends_with("/projects");
+        Box::pin(async move {
+            if slow {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+            }
+            Verdict::Continue
+        })
+    });
+    let fake = Fake::builder().tap(slow).start().await.unwrap();
+    let lxd = Client::unix(fake.socket())
+        .request_timeout(Duration::from_millis(300))
+        .build()
+        .unwrap();
+    lxd.server().await.unwrap();
+    let error = lxd.projects().list().await.unwrap_err();
+    assert_eq!(error.kind(), lxd_client::ErrorKind::Timeout, "{error}");
+    assert!(error.is_retryable() && !error.is_unclear(), "{error}");
+    let error = lxd.projects().create(&Project::named("p")).await;
+    let error = error.map(|_| ()).unwrap_err();
+    assert!(error.is_unclear() && !error.is_retryable(), "{error}");
+    // A request's own limit goes before the client's.
+    let patient = Request::get("/1.0/projects").limit(Duration::from_secs(20));
+    lxd.send(patient).await.unwrap();
+}

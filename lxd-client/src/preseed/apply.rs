@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::plan::server_config;
+use super::compare::server_config;
 use super::{Preseed, PreseedPlan, is_secret};
 use crate::request::Request;
 use crate::types::Config;

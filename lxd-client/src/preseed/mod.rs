@@ -6,6 +6,7 @@
 //! key by key. A pool of another driver is an error. A failure takes back what was done.
 
 mod apply;
+mod compare;
 mod plan;
 
 use std::fmt;
@@ -189,5 +190,26 @@ impl fmt::Debug for Preseed {
             .field("projects", &self.projects)
             .field("cluster", &self.cluster)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_documents_people_have() {
+        let preseed = Preseed::from_yaml(
+            "config:\n  core.https_address: '[::]:8443'\n  core.trust_password: hunter2\n  images.auto_update_interval: 6\n  core.proxy_ignore_hosts: yes\nnetworks: []\nstorage_pools:\n- config: {}\n  description: \"\"\n  name: default\n  driver: dir\nprofiles:\n- config:\n    limits.cpu: 2\n    boot.autostart: true\n  devices:\n    eth0:\n      name: eth0\n      nictype: bridged\n      parent: br0\n      type: nic\n      vlan: 0755\n  name: default\nprojects: null\ncluster: null\n",
+        )
+        .unwrap();
+        assert_eq!(preseed.config["images.auto_update_interval"], "6");
+        assert_eq!(preseed.profiles[0].config["limits.cpu"], "2");
+        assert_eq!(preseed.profiles[0].config["boot.autostart"], "true");
+        assert!(preseed.projects.is_empty());
+        assert!(!format!("{preseed:?}").contains("hunter2"));
+        assert_eq!(preseed.profiles[0].devices["eth0"]["vlan"], "0755");
+        assert!(Preseed::from_yaml("netwroks: []\n").is_err());
+        assert_eq!(Preseed::from_yaml("").unwrap(), Preseed::default());
     }
 }

@@ -2,14 +2,15 @@
 
 use std::fmt;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::compare::{
+    Object, canonical, describe, difference, found, labelled, merge, merge_devices, server_config,
+};
 use super::{Preseed, is_secret};
 use crate::request::{Request, segment};
-use crate::types::{
-    Config, Devices, Network, Profile, Project, Server, StoragePool, StorageVolume,
-};
-use crate::{Client, Error, ErrorKind, Etag, Result};
+use crate::types::{Config, Network, Profile, Project, Server, StoragePool, StorageVolume};
+use crate::{Client, Error, ErrorKind, Result};
 
 /// What a preseed would change on a server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -370,190 +371,5 @@ impl Client {
             "" => self.clone(),
             name => self.project(name),
         }
-    }
-}
-
-/// Where an object lives, for the requests that make, change and delete it.
-struct Object {
-    label: String,
-    collection: String,
-    path: String,
-    project: String,
-}
-
-impl Object {
-    fn scoped(&self, request: Request) -> Request {
-        match self.project.as_str() {
-            "" => request,
-            project => request.query("project", project),
-        }
-    }
-
-    fn create(self, body: Value, differs: Vec<String>) -> Step {
-        Step {
-            forward: self.scoped(Request::post(&self.collection).json(body)),
-            backward: Some(self.scoped(Request::delete(&self.path))),
-            change: PreseedChange {
-                object: self.label,
-                create: true,
-                differs,
-            },
-        }
-    }
-
-    fn update(
-        self,
-        new: Value,
-        old: Value,
-        etag: Option<Etag>,
-        differs: Vec<String>,
-    ) -> Option<Step> {
-        if differs.is_empty() {
-            return None;
-        }
-        let mut forward = self.scoped(Request::put(&self.path).json(new));
-        if let Some(etag) = etag {
-            forward = forward.if_match(etag);
-        }
-        Some(Step {
-            forward,
-            backward: Some(self.scoped(Request::put(&self.path).json(old))),
-            change: PreseedChange {
-                object: self.label,
-                create: false,
-                differs,
-            },
-        })
-    }
-}
-
-fn found<T>(read: Result<crate::Versioned<T>>) -> Result<Option<(T, Option<Etag>)>> {
-    match read {
-        Ok(object) => {
-            let etag = object.etag().cloned();
-            Ok(Some((object.into_inner(), etag)))
-        }
-        Err(e) if e.is_not_found() => Ok(None),
-        Err(e) => Err(e),
-    }
-}
-
-/// Sets what the preseed wants and leaves the rest; tells what differed.
-fn merge(within: &str, now: &mut Config, wanted: &Config) -> Vec<String> {
-    let mut differs = Vec::new();
-    for (key, value) in wanted {
-        let standing = now.get(key).cloned().unwrap_or_default();
-        if standing != *value {
-            differs.push(difference(within, key, &standing, value));
-            now.insert(key.clone(), value.clone());
-        }
-    }
-    differs
-}
-
-fn merge_devices(now: &mut Devices, wanted: &Devices) -> Vec<String> {
-    let mut differs = Vec::new();
-    for (name, device) in wanted {
-        let standing = now.entry(name.clone()).or_default();
-        differs.extend(merge(&format!("devices.{name}"), standing, device));
-    }
-    differs
-}
-
-fn describe(now: &mut String, wanted: &str) -> Option<String> {
-    if wanted.is_empty() || now == wanted {
-        return None;
-    }
-    let line = format!("description: {now:?} -> {wanted:?}");
-    wanted.clone_into(now);
-    Some(line)
-}
-
-fn difference(within: &str, key: &str, now: &str, wanted: &str) -> String {
-    let show = |value: &str| match value {
-        "" => "(unset)".to_owned(),
-        _ if is_secret(key) => "(secret)".to_owned(),
-        value => value.to_owned(),
-    };
-    format!("{within}.{key}: {} -> {}", show(now), show(wanted))
-}
-
-fn labelled(kind: &str, name: &str, project: &str) -> String {
-    match project {
-        "" | "default" => format!("{kind} {name}"),
-        project => format!("{kind} {name} of project {project}"),
-    }
-}
-
-/// The server keys that this server can take. `core.trust_password` is gone from LXD 6.1 on,
-/// where it would be refused as an unknown key and break the whole preseed.
-pub(super) fn server_config(wanted: &Config, server: &Server, notes: &mut Vec<String>) -> Config {
-    let mut wanted = wanted.clone();
-    let version = &server.environment.server_version;
-    if at_least(version, 6, 1) && wanted.remove("core.trust_password").is_some() {
-        notes.push(format!(
-            "core.trust_password is left out: LXD {version} has no trust password (removed in \
-             6.1); clients are trusted by token"
-        ));
-    }
-    wanted
-}
-
-fn at_least(version: &str, major: u32, minor: u32) -> bool {
-    let mut parts = version.split('.').map(|p| p.parse::<u32>().unwrap_or(0));
-    (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= (major, minor)
-}
-
-/// A listen address as LXD understands it: no host is every address, no port is the default one.
-fn canonical(key: &str, value: &str) -> String {
-    let default_port = match key {
-        "core.https_address" | "cluster.https_address" => "8443",
-        "core.metrics_address" => "9100",
-        _ => return value.to_owned(),
-    };
-    if value.is_empty() {
-        return String::new();
-    }
-    let (host, port) = match value.rsplit_once(':') {
-        Some((host, port)) if host.is_empty() || host.ends_with(']') || !host.contains(':') => {
-            (host, port)
-        }
-        _ => (value, default_port),
-    };
-    let host = match host.trim_matches(['[', ']']) {
-        "" => "::",
-        host => host,
-    };
-    format!("[{host}]:{port}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn listen_addresses_are_compared_by_meaning() {
-        let c = |v| canonical("core.https_address", v);
-        assert_eq!(c("[::]:8443"), c(":8443"));
-        assert_eq!(c("[::]"), c("[::]:8443"));
-        assert_eq!(c("10.0.0.1"), c("10.0.0.1:8443"));
-        assert_ne!(c("10.0.0.1"), c("10.0.0.1:9443"));
-        assert_ne!(c(""), c(":8443"));
-    }
-
-    #[test]
-    fn reads_the_documents_people_have() {
-        let preseed = Preseed::from_yaml(
-            "config:\n  core.https_address: '[::]:8443'\n  core.trust_password: hunter2\n  images.auto_update_interval: 6\n  core.proxy_ignore_hosts: yes\nnetworks: []\nstorage_pools:\n- config: {}\n  description: \"\"\n  name: default\n  driver: dir\nprofiles:\n- config:\n    limits.cpu: 2\n    boot.autostart: true\n  devices:\n    eth0:\n      name: eth0\n      nictype: bridged\n      parent: br0\n      type: nic\n      vlan: 0755\n  name: default\nprojects: null\ncluster: null\n",
-        )
-        .unwrap();
-        assert_eq!(preseed.config["images.auto_update_interval"], "6");
-        assert_eq!(preseed.profiles[0].config["limits.cpu"], "2");
-        assert_eq!(preseed.profiles[0].config["boot.autostart"], "true");
-        assert!(preseed.projects.is_empty());
-        assert!(!format!("{preseed:?}").contains("hunter2"));
-        assert_eq!(preseed.profiles[0].devices["eth0"]["vlan"], "0755");
-        assert!(Preseed::from_yaml("netwroks: []\n").is_err());
-        assert_eq!(Preseed::from_yaml("").unwrap(), Preseed::default());
     }
 }

@@ -125,7 +125,9 @@ impl World {
                 }
                 if req.method == "PUT" {
                     given.retain(|_, v| !v.is_empty());
-                    self.state.config = given;
+                    // Keys of the user's stay, though they are left out.
+                    self.state.config.retain(|k, _| k.starts_with("user."));
+                    self.state.config.extend(given);
                 } else {
                     lay_over(&mut self.state.config, given);
                 }

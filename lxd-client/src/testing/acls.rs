@@ -90,8 +90,8 @@ impl World {
                     "POST" => {
                         let to = text(&req.json()?, "name");
                         if acls.contains_key(&to) {
-                            let what = format!("An ACL by that name exists already: {to}");
-                            return Err(Reply::error(400, what));
+                            let what = "An ACL by that name exists already";
+                            return Err(Reply::error(500, what));
                         }
                         if let Some(acl) = acls.remove(name) {
                             acls.insert(to.clone(), acl);

@@ -321,7 +321,10 @@ impl World {
             return Err("Instance not found".into());
         };
         if record.snapshots.contains_key(&snapshot) {
-            return Err(format!("Snapshot \"{snapshot}\" already exists"));
+            return Err(format!(
+                "Failed creating instance snapshot record {snapshot:?}: Add snapshot info to the \
+                 database: This \"instances_snapshots\" entry already exists"
+            ));
         }
         let mut kept = record.clone();
         kept.snapshots.clear();

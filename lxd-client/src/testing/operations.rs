@@ -85,6 +85,14 @@ impl World {
         id
     }
 
+    /// An operation that fails at once.
+    pub(super) fn failed(&mut self, project: &str, description: &str, why: String) -> Reply {
+        let lasts = Duration::ZERO;
+        let id = self.start(project, description, &[], lasts, Job::Nothing);
+        self.finish(&id, Err(why));
+        Reply::Async(id)
+    }
+
     /// Ends an operation.
     pub(super) fn finish(&mut self, id: &str, outcome: Result<Option<Value>, String>) {
         let Some(op) = self.state.operations.get_mut(id) else {

@@ -67,12 +67,11 @@ impl World {
                     ));
                 }
                 if !matches!(driver.as_str(), "dir" | "btrfs" | "lvm") {
-                    return Err(Reply::error(
-                        500,
-                        format!(
-                            "Error loading \"{driver}\" module: Failed to run: modprobe -b {driver}"
-                        ),
-                    ));
+                    let what = match driver.as_str() {
+                        "zfs" => "Required tool 'zpool' is missing",
+                        _ => "Unknown driver",
+                    };
+                    return Err(Reply::error(500, what));
                 }
                 let mut config = config_of(&body);
                 config

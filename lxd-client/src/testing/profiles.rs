@@ -82,13 +82,11 @@ impl World {
             }
             (method, Some(name)) => {
                 let Some(told) = self.profile_json(&project, &home, name) else {
-                    return Err(Reply::error(
-                        404,
-                        match method {
-                            "DELETE" => "Profile not found",
-                            _ => "Fetch profile: Profile not found",
-                        },
-                    ));
+                    return Err(match method {
+                        "DELETE" => Reply::not_found("Profile"),
+                        "POST" => Reply::error(500, "Query affected 0 rows instead of 1"),
+                        _ => Reply::not_found("Fetch profile: Profile"),
+                    });
                 };
                 let tag = etag(&json!([
                     told["config"],
@@ -126,7 +124,7 @@ impl World {
                         let to = text(&req.json()?, "name");
                         if self.state.projects[&home].profiles.contains_key(&to) {
                             let what = format!("Name {to:?} already in use");
-                            return Err(Reply::error(409, what));
+                            return Err(Reply::error(500, what));
                         }
                         if let Some(p) = self.state.projects.get_mut(&home)
                             && let Some(profile) = p.profiles.remove(name)
@@ -140,7 +138,7 @@ impl World {
                         if name == "default" {
                             return Err(Reply::error(
                                 403,
-                                "The 'default' profile cannot be deleted",
+                                "The \"default\" profile cannot be deleted",
                             ));
                         }
                         if told["used_by"].as_array().is_some_and(|u| !u.is_empty()) {

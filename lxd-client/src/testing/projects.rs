@@ -46,6 +46,10 @@ impl World {
             ("POST", None) => {
                 let body = req.json()?;
                 let name = text(&body, "name");
+                if name.contains('/') {
+                    let what = "Project names may not contain slashes";
+                    return Err(Reply::error(400, what));
+                }
                 if name.is_empty() {
                     return Err(Reply::error(400, "No name provided"));
                 }
@@ -84,9 +88,13 @@ impl World {
                 Ok(Reply::Created(path))
             }
             (method, Some(name)) => {
-                let told = self
-                    .project_json(name)
-                    .ok_or_else(|| Reply::not_found("Project"))?;
+                let Some(told) = self.project_json(name) else {
+                    if method == "POST" {
+                        let why = format!("Failed loading project {name:?}: Project not found");
+                        return Ok(self.failed("default", "Renaming project", why));
+                    }
+                    return Err(Reply::not_found("Project"));
+                };
                 let tag = etag(&json!([told["config"], told["description"]]));
                 match method {
                     "GET" => Ok(Reply::Sync(told, Some(tag))),
@@ -109,8 +117,8 @@ impl World {
                     "POST" => {
                         let to = text(&req.json()?, "name");
                         if self.state.projects.contains_key(&to) {
-                            let what = format!("A project named {to:?} already exists");
-                            return Err(Reply::error(409, what));
+                            let why = format!("A project named {to:?} already exists");
+                            return Ok(self.failed("default", "Renaming project", why));
                         }
                         if let Some(p) = self.state.projects.remove(name) {
                             self.state.projects.insert(to.clone(), p);

@@ -87,6 +87,17 @@ impl World {
         if !trusted && !open || trusted && self.is_out_of_bounds(req, head) {
             return Err(Reply::forbidden());
         }
+        // Of an unknown project's instances and operations one hears that there are none; the rest
+        // is refused.
+        let scoped = matches!(head, "profiles" | "networks" | "network-acls" | "images")
+            || req.path.get(2).is_some_and(|p| p == "volumes");
+        if scoped && !self.state.projects.contains_key(&req.project()) {
+            let what = format!(
+                "Failed loading project {:?}: Project not found",
+                req.project()
+            );
+            return Err(Reply::error(404, what));
+        }
         match head {
             "" => self.server(req),
             "certificates" => self.certificates(req),

@@ -88,9 +88,14 @@ impl World {
         if source["type"] == "copy" {
             let (from_pool, from) = (text(source, "pool"), text(source, "name"));
             let copied = self.volume(&from_pool, &format!("{project}/{from}"));
-            let mut volume = copied
-                .map_err(|_| Reply::error(500, "Storage pool volume not found"))?
-                .clone();
+            let Ok(mut volume) = copied.cloned() else {
+                let why = format!(
+                    "Failed generating volume copy config: Storage volume {from:?} in project \
+                     {project:?} of type \"custom\" does not exist on pool {from_pool:?}: Storage \
+                     volume not found"
+                );
+                return Ok(self.failed(project, "Copying storage volume", why));
+            };
             volume.backups.clear();
             self.add_volume(pool, project, &name, volume);
             let op = self.done(project, "Copying storage volume", &[]);
@@ -219,7 +224,12 @@ impl World {
         name: &str,
         rest: &[&str],
     ) -> Result<Reply, Reply> {
-        let volume = self.volume(pool, &format!("{project}/{name}"))?;
+        let key = format!("{project}/{name}");
+        if req.method == "GET" && rest.is_empty() && self.volume(pool, &key).is_err() {
+            // The real one does not look whether there is such a volume.
+            return Ok(Reply::ok(Vec::<()>::new()));
+        }
+        let volume = self.volume(pool, &key)?;
         let snapshots = &mut volume.snapshots;
         let tell = |shown: &str, config: &crate::Config| {
             json!({

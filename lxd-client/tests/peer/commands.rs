@@ -7,7 +7,12 @@ use lxd_client::{Exec, ExecChunk, Signal};
 
 use crate::stage::{Stage, bodies};
 
-bodies!(runs_commands, signals_and_terminals, opens_the_console,);
+bodies!(
+    runs_commands,
+    says_who_and_where,
+    signals_and_terminals,
+    opens_the_console,
+);
 
 async fn runs_commands(stage: Stage) {
     let name = stage.running("c").await;
@@ -81,6 +86,42 @@ async fn runs_commands(stage: Stage) {
         .await
         .unwrap_err();
     assert!(error.message().contains("not running"), "{error}");
+    instances.delete_forced(&name).await.unwrap();
+}
+
+async fn says_who_and_where(stage: Stage) {
+    let name = stage.running("c").await;
+    let instances = stage.lxd.instances();
+    // What is typed ends when we say so, and not before.
+    let exec = Exec::new(["cat"]);
+    let mut session = instances.exec_session(&name, &exec).await.unwrap();
+    session.write("one ").await.unwrap();
+    session.write("two").await.unwrap();
+    session.close_stdin();
+    let mut out = Vec::new();
+    while let Some(chunk) = session.next().await {
+        if let ExecChunk::Stdout(bytes) = chunk {
+            out.extend_from_slice(&bytes);
+        }
+    }
+    assert_eq!(&out[..], b"one two");
+    assert_eq!(session.wait().await.unwrap(), 0);
+    if stage.real {
+        // The fake knows neither users nor folders.
+        let said = async |exec: &Exec| {
+            let said = instances.exec(&name, exec).await.unwrap();
+            assert_eq!(said.code, 0);
+            String::from_utf8_lossy(&said.stdout).trim().to_owned()
+        };
+        assert_eq!(said(&Exec::new(["pwd"]).cwd("/tmp")).await, "/tmp");
+        let id = Exec::new(["id", "-u"]).user(1000, 1000);
+        assert_eq!(said(&id).await, "1000");
+        let env = Exec::shell("echo $GREETING").env("GREETING", "hello");
+        assert_eq!(said(&env).await, "hello");
+    }
+    // Their metrics, while they run.
+    let metrics = stage.lxd.metrics().await.unwrap();
+    assert!(metrics.iter().all(|m| !m.name.is_empty()));
     instances.delete_forced(&name).await.unwrap();
 }
 

@@ -1,6 +1,8 @@
 //! Files inside instances, folders.
 
+use bytes::Bytes;
 use futures_util::StreamExt;
+use futures_util::stream::iter;
 use lxd_client::{CloudInit, FileContent};
 
 use crate::stage::{Stage, bodies, mode};
@@ -70,6 +72,15 @@ async fn keeps_files(stage: Stage) {
             .await
             .is_err()
     );
+    files.mkdir("/root/d", mode(0o711)).await.unwrap();
+    assert_eq!(files.stat("/root/d").await.unwrap().mode & 0o777, 0o711);
+    let pieces = ["from ", "a ", "stream"].map(|p| Ok::<_, std::io::Error>(Bytes::from(p)));
+    files
+        .write_stream("/root/d/streamed", iter(pieces), mode(0o640))
+        .await
+        .unwrap();
+    let streamed = files.read("/root/d/streamed").await.unwrap();
+    assert_eq!(streamed, "from a stream");
     files.delete("/root/log").await.unwrap();
     assert!(files.read("/root/log").await.unwrap_err().is_not_found());
     assert!(files.delete("/root/log").await.unwrap_err().is_not_found());

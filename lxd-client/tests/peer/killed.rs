@@ -79,6 +79,9 @@ async fn forms_a_cluster() {
         .await
         .unwrap();
     assert_eq!(cluster.member("one").await.unwrap().description, "rack 1");
+    let read = cluster.member("one").await.unwrap();
+    let written = cluster.update_member(&read, read.etag()).await.unwrap();
+    written.wait().await.unwrap();
     let missing = cluster.member("two").await;
     assert!(missing.unwrap_err().is_not_found());
     cluster.join_token("two").await.unwrap();

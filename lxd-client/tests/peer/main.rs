@@ -14,6 +14,7 @@ mod instances;
 mod kept;
 mod killed;
 mod migration;
+mod missing;
 mod networks;
 mod objects;
 mod operations;

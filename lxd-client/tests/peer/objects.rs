@@ -1,6 +1,6 @@
 //! Server, projects, profiles, networks, pools, preseed: what exists, what does not, what changed.
 
-use lxd_client::{ErrorKind, Network, Preseed, Profile, Project, StoragePool};
+use lxd_client::{ErrorKind, Network, Preseed, Profile, Project, Request, StoragePool};
 
 use crate::stage::{POOL, Stage, bodies};
 
@@ -13,6 +13,8 @@ bodies!(
     preseeds_over_what_stands,
     takes_a_failed_preseed_back,
     refuses_bad_values,
+    changes_the_servers_own_keys,
+    takes_any_request,
 );
 
 async fn tells_what_it_is(stage: Stage) {
@@ -445,4 +447,68 @@ async fn refuses_bad_values(stage: Stage) {
         error.message().contains("cannot unmarshal number"),
         "{error}"
     );
+}
+
+async fn changes_the_servers_own_keys(stage: Stage) {
+    let lxd = &stage.lxd;
+    let interval = "images.auto_update_interval";
+    lxd.set_config([
+        ("core.trust_password", "kept"),
+        ("user.cbt", "1"),
+        (interval, "7"),
+    ])
+    .await
+    .unwrap();
+    // Read, changed, written whole: what is left out goes (not the user's own keys, which 5.0.2
+    // keeps until they are set to nothing), what reads as `true` stays.
+    lxd.modify_config(|keys| {
+        assert_eq!(keys.remove(interval).as_deref(), Some("7"));
+        keys.remove("user.cbt");
+        keys.insert("user.cbt2".into(), "2".into());
+    })
+    .await
+    .unwrap();
+    let server = lxd.server().await.unwrap();
+    assert_eq!(server.config["user.cbt2"], "2");
+    assert_eq!(server.config["user.cbt"], "1");
+    assert!(!server.config.contains_key(interval));
+    assert_eq!(server.config["core.trust_password"], "true");
+    let bad = lxd.modify_config(|keys| {
+        keys.insert("no.such.key".into(), "1".into());
+    });
+    assert_eq!(bad.await.unwrap_err().kind(), ErrorKind::Refused);
+    lxd.set_config([
+        ("core.trust_password", ""),
+        ("user.cbt", ""),
+        ("user.cbt2", ""),
+    ])
+    .await
+    .unwrap();
+}
+
+/// Endpoints that have no call here are reached all the same.
+async fn takes_any_request(stage: Stage) {
+    let lxd = &stage.lxd;
+    let name = stage.name("p");
+    let at = format!("/1.0/profiles/{name}");
+    let _ = lxd.profiles().delete(&name).await;
+    let new = Request::post("/1.0/profiles").json(serde_json::json!({"name": name}));
+    lxd.change(new).await.unwrap().wait().await.unwrap();
+    let read = lxd.fetch::<Profile>(Request::get(&at)).await.unwrap();
+    let etag = read.etag().cloned().unwrap();
+    let body = serde_json::json!({"config": {"user.a": "1"}});
+    let patch = Request::patch(&at).json(body.clone());
+    lxd.change(patch).await.unwrap().wait().await.unwrap();
+    let stale = Request::put(&at).json(body).if_match(etag);
+    assert!(lxd.send(stale).await.unwrap_err().is_precondition_failed());
+    let listed = Request::get("/1.0/profiles").query("recursion", "1");
+    let listed: Vec<Profile> = lxd.send(listed).await.unwrap().decode("a list").unwrap();
+    let mine = listed.iter().find(|p| p.name == name).unwrap();
+    assert_eq!(mine.config["user.a"], "1");
+    let wrong = lxd.get::<Vec<String>>(&at).await.unwrap_err();
+    assert_eq!(wrong.kind(), ErrorKind::Protocol, "{wrong}");
+    let gone = Request::delete(&at);
+    lxd.change(gone).await.unwrap().wait().await.unwrap();
+    let head = lxd.send(Request::head(&at)).await;
+    assert!(head.is_err());
 }
