@@ -9,6 +9,7 @@ pub(crate) fn since(extension: &str) -> Option<&'static str> {
         "custom_block_volumes" => "4.3",
         "instances" => "3.18",
         "instance_pool_move" => "4.11",
+        "instance_project_move" => "4.21",
         "image_source_project" => "4.20",
         "certificate_token" => "4.23",
         "instance_all_projects" => "4.21",

@@ -16,9 +16,101 @@
 //! # Ok(()) }
 //! ```
 //!
+//! # Servers
+//!
+//! [`Client::local`] is this machine's LXD, [`Client::unix`] any socket, [`Client::https`] a server
+//! on the network, which is known by the fingerprint of its certificate and by nothing else. It
+//! knows us by ours, which [`Identity`] makes or reads. Trust comes by a token that somebody made
+//! there (`lxc config trust add`), by the password that servers before 6.1 may have, or by an
+//! administrator's [`Certificates::add`]:
+//!
+//! ```no_run
+//! # async fn f(printed: &str) -> lxd_client::Result<()> {
+//! use lxd_client::{Client, Identity, TrustToken};
+//!
+//! let token: TrustToken = printed.parse()?;
+//! let me = Identity::generate("deployer")?; // keep it: certificate_pem() and key_pem()
+//! let at = token.addresses().swap_remove(0);
+//! let lxd = Client::https(at, token.fingerprint()?).identity(me).build()?;
+//! lxd.certificates().trust_by_token(&token).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! A clone may be bound to a project or a member of a cluster, for everything that is asked through
+//! it: `lxd.project("tests").target("node3").instances()`. What only newer servers can do is asked
+//! for first ([`Client::require`]): the error names the API extension and the release that has it.
+//!
+//! # Changes
+//!
 //! Every change answers a [`Started`]: [`Started::wait`] resolves when the change has really
 //! happened, be it done at once or in the background (which of the two differs between LXD's
-//! versions). Tested against LXD 5.0.2 and the fake of the feature `testing`.
+//! versions). [`Started::progress`] tells how far it is, [`Started::cancel`] ends it where LXD
+//! lets it. Nothing is lost by waiting late: LXD forgets an operation five seconds after its end,
+//! but from the moment it is known it is watched here.
+//!
+//! What is read comes with its ETag ([`Versioned`]); the `update` calls take it, and the `modify`
+//! calls read, change and write until nobody was in between:
+//!
+//! ```no_run
+//! # async fn f(lxd: lxd_client::Client) -> lxd_client::Result<()> {
+//! lxd.profiles()
+//!     .modify("default", |p| {
+//!         p.config.insert("limits.cpu".into(), "2".into());
+//!     })
+//!     .await?;
+//! # Ok(()) }
+//! ```
+//!
+//! # Inside instances
+//!
+//! ```no_run
+//! # async fn f(lxd: lxd_client::Client) -> lxd_client::Result<()> {
+//! use lxd_client::{Exec, FileOptions};
+//!
+//! let instances = lxd.instances();
+//! let said = instances.exec("web", &Exec::shell("uname -r; exit 3")).await?;
+//! assert_eq!(said.code, 3);
+//! let files = instances.files("web");
+//! files.write("/etc/motd", "hello\n", FileOptions::mode(0o644)).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! [`Instances::exec_session`] is the same with its streams, window size and signals in hand.
+//!
+//! # Events
+//!
+//! [`Client::events`] is a stream that reconnects by itself and then says [`Event::Resynced`]: read
+//! anew what matters, as something may have been missed. Operations' events may come out of order;
+//! waiting for an operation is [`Started::wait`]'s business.
+//!
+//! # Preseeds
+//!
+//! [`Client::apply_preseed`] does what `lxd init --preseed` does with the same document, twice
+//! without a change, and takes back what it did where it fails; [`Client::plan_preseed`] says what
+//! it would do.
+//!
+//! # Errors
+//!
+//! One type, [`Error`], sorted by what happened rather than by its status, of which LXD has several
+//! for the same thing:
+//!
+//! | Ask | It means | Then |
+//! |---|---|---|
+//! | [`Error::is_not_found`] | there is none | make it, or mend the name |
+//! | [`Error::is_conflict`] | there is one already | take that one |
+//! | [`Error::is_precondition_failed`] | it was changed since it was read | read it again and repeat, or use `modify` |
+//! | [`Error::is_not_trusted`] | the server does not know us, or not in this project | see above |
+//! | [`Error::is_connection`] | no connection, or no answer in time | try again later, unless it is |
+//! | [`Error::is_unclear`] | the change may have happened | look before repeating |
+//! | [`Error::is_retryable`] | it certainly did not happen and may work later | repeat, after [`Error::retry_after`] |
+//! | [`ErrorKind::MissingExtension`] | the server is too old | upgrade it; the message says to what |
+//! | [`ErrorKind::OperationFailed`] | it began and failed | LXD's reason is the message |
+//! | [`ErrorKind::OperationVanished`] | the daemon was restarted meanwhile | look at the object |
+//!
+//! # Tests
+//!
+//! The feature `testing` has a fake LXD over real sockets. The same test bodies run on it and on a
+//! real LXD 5.0.2; what later versions do differently (the builder's `like`) was read.
 //!
 //! # Connections to the unix socket
 //!
@@ -56,6 +148,7 @@ mod instances;
 mod listing;
 mod metadata;
 mod migration;
+mod moves;
 mod multipart;
 mod networks;
 mod operation;

@@ -369,3 +369,33 @@ async fn a_daemon_that_dies_leaves_nobody_hanging() {
         .await
         .unwrap();
 }
+
+/// The first member of a cluster is made by a preseed; joining one is refused before anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preseed_begins_a_cluster() {
+    let fake = Fake::builder().start().await.unwrap();
+    let lxd = client(&fake);
+    let begin = "config: {core.https_address: '[::]:8443'}\n\
+                 cluster: {enabled: true, server_name: one}";
+    let begin = Preseed::from_yaml(begin).unwrap();
+    let plan = lxd.plan_preseed(&begin).await.unwrap();
+    assert!(
+        plan.to_string()
+            .contains("create cluster\n    server_name: one"),
+        "{plan}"
+    );
+    lxd.apply_preseed(&begin).await.unwrap();
+    assert_eq!(lxd.cluster_members().await.unwrap()[0].server_name, "one");
+    assert!(lxd.apply_preseed(&begin).await.unwrap().is_empty());
+    let other = Preseed::from_yaml("cluster: {enabled: true, server_name: two}").unwrap();
+    assert!(lxd.plan_preseed(&other).await.unwrap_err().is_conflict());
+    for joining in ["cluster_token: abcdef", "cluster_address: '10.0.0.1:8443'"] {
+        let yaml = format!("cluster: {{enabled: true, server_name: two, {joining}}}");
+        let join = Preseed::from_yaml(&yaml).unwrap();
+        assert!(!format!("{join:?}").contains("abcdef"));
+        let error = lxd.apply_preseed(&join).await.unwrap_err();
+        assert_eq!(error.kind(), lxd_client::ErrorKind::Invalid, "{error}");
+    }
+    let off = Preseed::from_yaml("cluster: {enabled: false}").unwrap();
+    assert!(lxd.plan_preseed(&off).await.unwrap().is_empty());
+}

@@ -1,7 +1,7 @@
 //! `lxd init --preseed`, natively: from the same YAML, in the same order, with the same merging.
 //!
 //! Order: server configuration, storage pools, networks of the default project, projects, networks
-//! of other projects, profiles. What exists is read, merged and written back with its ETag: keys
+//! of other projects, profiles, the cluster. What exists is read, merged and written back with its ETag: keys
 //! are never removed, a description only changes if the preseed has one, a profile's devices merge
 //! key by key. A pool of another driver is an error. A failure takes back what was done.
 
@@ -41,7 +41,8 @@ pub struct Preseed {
     /// Projects.
     #[serde(deserialize_with = "nullable")]
     pub projects: Vec<PreseedProject>,
-    /// Joining a cluster: not done by this crate; `null` or disabled is accepted.
+    /// Whether this is to be the first member of a cluster, made last of all. Joining one that
+    /// stands is refused: it is done on the joining machine, with its own key.
     pub cluster: Option<PreseedCluster>,
 }
 
@@ -145,6 +146,26 @@ pub struct PreseedCluster {
     pub enabled: bool,
     /// The member's name.
     pub server_name: String,
+    /// A member of the cluster to be joined; empty where a new one is begun.
+    pub cluster_address: String,
+    /// Whether there is a token by which one is to be joined (which is not kept).
+    #[serde(
+        rename = "cluster_token",
+        deserialize_with = "is_given",
+        skip_serializing
+    )]
+    pub joins_by_token: bool,
+}
+
+impl PreseedCluster {
+    pub(super) fn joins(&self) -> bool {
+        self.joins_by_token || !self.cluster_address.is_empty()
+    }
+}
+
+/// A secret that is only looked at.
+fn is_given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.is_some_and(|token| !token.is_empty()))
 }
 
 impl Preseed {

@@ -83,6 +83,7 @@ pub(super) enum Item<'a> {
     Project(&'a super::PreseedProject),
     Volume(&'a super::PreseedVolume),
     Profile(&'a super::PreseedProfile),
+    Cluster(&'a super::PreseedCluster),
 }
 
 impl Preseed {
@@ -99,15 +100,24 @@ impl Preseed {
         items.extend(self.networks.iter().filter(|n| !home(n)).map(Item::Network));
         items.extend(self.storage_volumes.iter().map(Item::Volume));
         items.extend(self.profiles.iter().map(Item::Profile));
+        let cluster = self.cluster.iter().filter(|c| c.enabled);
+        items.extend(cluster.map(Item::Cluster));
         items
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        if self.cluster.as_ref().is_some_and(|c| c.enabled) {
-            return Err(Error::invalid(
-                "reading the preseed",
-                "cluster.enabled: clusters are not formed by this crate; leave `cluster` out",
-            ));
+        if let Some(cluster) = self.cluster.as_ref().filter(|c| c.enabled) {
+            if cluster.joins() {
+                return Err(Error::invalid(
+                    "reading the preseed",
+                    "cluster: joining one that stands takes the joining server's own key; run `lxd \
+                     init --preseed` on it with this document",
+                ));
+            }
+            if cluster.server_name.is_empty() {
+                let what = "cluster.server_name: the first member needs a name";
+                return Err(Error::invalid("reading the preseed", what));
+            }
         }
         let nameless = self.storage_pools.iter().any(|p| p.name.is_empty())
             || self.networks.iter().any(|n| n.name.is_empty())
@@ -153,6 +163,7 @@ impl Client {
             Item::Project(project) => self.project_step(project).await,
             Item::Volume(volume) => self.volume_step(volume).await,
             Item::Profile(profile) => self.profile_step(profile).await,
+            Item::Cluster(cluster) => self.cluster_step(cluster).await,
         }
     }
 
@@ -363,6 +374,33 @@ impl Client {
                 Ok(object.update(new.put(), old, etag, differs))
             }
         }
+    }
+
+    async fn cluster_step(&self, cluster: &super::PreseedCluster) -> Result<Option<Step>> {
+        let wanted = &cluster.server_name;
+        let now = self.cluster().info().await?.into_inner();
+        if now.enabled && now.server_name == *wanted {
+            return Ok(None);
+        }
+        if now.enabled {
+            let what = format!(
+                "the server is a member of a cluster already, as {:?}, the preseed asks for \
+                 {wanted:?}; rename the member or change the preseed",
+                now.server_name
+            );
+            return Err(Error::new(ErrorKind::Conflict, "preseed: cluster", what));
+        }
+        let body = json!({"enabled": true, "server_name": wanted});
+        Ok(Some(Step {
+            change: PreseedChange {
+                object: "cluster".into(),
+                create: true,
+                differs: vec![format!("server_name: {wanted}")],
+            },
+            forward: Request::put("/1.0/cluster").json(body),
+            // There is no way back; nothing comes after it.
+            backward: None,
+        }))
     }
 
     /// The client within a preseed's project (empty: the default one).

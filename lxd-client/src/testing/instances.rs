@@ -352,7 +352,14 @@ impl World {
             }
             "POST" => {
                 let body = req.json()?;
-                if body["migration"] == true && body["pool"].as_str().is_none() {
+                if body["migration"] == true {
+                    let (pool, to) = (text(&body, "pool"), text(&body, "project"));
+                    if !pool.is_empty() || !to.is_empty() {
+                        return Ok(self.relocate(project, name, &pool, &to));
+                    }
+                    if req.query.contains_key("target") {
+                        return Err(Reply::error(400, "Server is not clustered"));
+                    }
                     return Ok(self.send_instance(project, name, &body));
                 }
                 let to = text(&body, "name");

@@ -28,6 +28,12 @@ pub(super) enum Job {
         name: String,
         to: String,
     },
+    /// To another pool or project; empty is the one that it is in.
+    Relocate {
+        name: String,
+        pool: String,
+        to: String,
+    },
     SetState {
         name: String,
         action: String,
@@ -81,6 +87,7 @@ impl Job {
                 world.replace_instance(project, &name, *record)
             }
             Self::RenameInstance { name, to } => world.move_instance(project, &name, &to),
+            Self::Relocate { name, pool, to } => world.relocated(project, &name, &pool, &to),
             Self::SetState { name, action } => world.act(project, &name, &action),
             Self::Snapshot { name, snapshot } => world.take_snapshot(project, &name, snapshot),
             Self::DeleteSnapshot { name, snapshot } => {

@@ -94,6 +94,59 @@ impl World {
         Ok(self.migrate("Creating instance", project, name, migration, target))
     }
 
+    /// POST `/1.0/instances/NAME` with `migration` and a pool or project of this server's.
+    pub(super) fn relocate(&mut self, project: &str, name: &str, pool: &str, to: &str) -> Reply {
+        let job = Job::Relocate {
+            name: name.to_owned(),
+            pool: pool.to_owned(),
+            to: to.to_owned(),
+        };
+        let paths = [("instances", format!("/1.0/instances/{name}"))];
+        let lasts = self.durations.update;
+        Reply::Async(self.start(project, "Migrating instance", &paths, lasts, job))
+    }
+
+    pub(super) fn relocated(
+        &mut self,
+        project: &str,
+        name: &str,
+        pool: &str,
+        to: &str,
+    ) -> Result<Option<Value>, String> {
+        if !pool.is_empty() && !self.state.pools.contains_key(pool) {
+            return Err("Failed loading instance storage pool: Storage pool not found".into());
+        }
+        if !to.is_empty() && !self.state.projects.contains_key(to) {
+            return Err(format!("Failed loading project {to:?}: Project not found"));
+        }
+        let Some(record) = self.record(project, name) else {
+            return Err("Instance not found".into());
+        };
+        if record.status != crate::types::InstanceStatus::Stopped {
+            return Err("Instance must be stopped to be moved statelessly".into());
+        }
+        let root = record.devices.values_mut().find(|device| {
+            device.get("type").is_some_and(|t| t == "disk")
+                && device.get("path").is_some_and(|p| p == "/")
+        });
+        if let (Some(root), false) = (root, pool.is_empty()) {
+            root.insert("pool".into(), pool.to_owned());
+        }
+        if !to.is_empty() {
+            if self.record(to, name).is_some() {
+                return Err("This \"instances\" entry already exists".into());
+            }
+            let here = self.state.projects.get_mut(project);
+            if let Some(record) = here.and_then(|p| p.instances.remove(name))
+                && let Some(there) = self.state.projects.get_mut(to)
+            {
+                there.instances.insert(name.to_owned(), record);
+            }
+        }
+        self.dirty = true;
+        Ok(None)
+    }
+
     /// An operation that opens the other server's sockets, or offers its own.
     fn migrate(
         &mut self,

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use lxd_client::{Client, ErrorKind, Event, EventFilter, Exec};
+use lxd_client::{Client, ErrorKind, Event, EventFilter, Exec, Preseed};
 
 use crate::own::Own;
 use crate::stage::Stage;
@@ -64,10 +64,12 @@ async fn forms_a_cluster() {
     let cluster = lxd.cluster();
     assert!(cluster.members().await.unwrap().is_empty());
     assert!(cluster.enable("one").await.is_err());
-    lxd.set_config([("core.https_address", "198.18.53.10:8443")])
-        .await
-        .unwrap();
-    cluster.enable("one").await.unwrap();
+    let preseed = "config: {core.https_address: '198.18.53.10:8443'}\n\
+                   cluster: {enabled: true, server_name: one}";
+    let preseed = Preseed::from_yaml(preseed).unwrap();
+    let done = lxd.apply_preseed(&preseed).await.unwrap();
+    assert_eq!(done.changes.last().unwrap().object, "cluster");
+    assert!(lxd.plan_preseed(&preseed).await.unwrap().is_empty());
     let info = cluster.info().await.unwrap();
     assert!(info.enabled);
     assert_eq!(info.server_name, "one");

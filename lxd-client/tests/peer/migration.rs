@@ -12,6 +12,7 @@ bodies!(
     copies_an_instance_by_push,
     copies_an_instance_by_relay,
     tells_why_a_copy_fails,
+    moves_within_a_server,
 );
 
 /// Brings an instance with a file and a snapshot from the one to the other.
@@ -113,6 +114,50 @@ async fn tells_why_a_copy_fails(stage: Stage) {
     assert!(error.message().contains("refused"), "{error}");
     assert!(!instances.exists(&stage.name("d")).await.unwrap());
     instances.delete_forced(&name).await.unwrap();
+}
+
+async fn moves_within_a_server(stage: Stage) {
+    let (lxd, name) = (&stage.lxd, stage.name("c"));
+    let (instances, pools) = (lxd.instances(), lxd.storage_pools());
+    let project = Project::named(stage.name("p"));
+    let within = lxd.project(&project.name).instances();
+    for old in within.list().await.unwrap() {
+        within.delete_forced(&old.name).await.unwrap();
+    }
+    let _ = lxd.projects().delete(&project.name).await;
+    let made = lxd.projects().create(&project).await.unwrap();
+    made.wait().await.unwrap();
+    let _ = pools.delete("cbt-move").await;
+    let made = pools.create(&StoragePool::new("cbt-move", "dir")).await;
+    made.unwrap().wait().await.unwrap();
+    stage.image().await;
+    let made = instances.create(&stage.container("c")).await.unwrap();
+    made.wait().await.unwrap();
+    let uuid = instances.get(&name).await.unwrap().config["volatile.uuid"].clone();
+
+    let moved = instances.move_to_pool(&name, "cbt-move").await.unwrap();
+    moved.wait().await.unwrap();
+    let now = instances.get(&name).await.unwrap();
+    assert_eq!(now.expanded_devices["root"]["pool"], "cbt-move");
+    let moved = instances.move_to_project(&name, &project.name).await;
+    moved.unwrap().wait().await.unwrap();
+    assert!(!instances.exists(&name).await.unwrap());
+    let now = within.get(&name).await.unwrap();
+    assert_eq!(now.config["volatile.uuid"], uuid);
+    let hostname = within.files(&name).read("/etc/hostname").await;
+    assert!(!hostname.unwrap().is_empty());
+    // To where nothing is.
+    let nowhere = match within.move_to_pool(&name, "cbt-none").await {
+        Ok(started) => started.wait().await.map(|_| ()),
+        Err(e) => Err(e),
+    };
+    assert!(nowhere.unwrap_err().is_not_found());
+    assert!(within.move_to_member(&name, "nobody").await.is_err());
+    within.delete_forced(&name).await.unwrap();
+    let deleted = lxd.projects().delete(&project.name).await.unwrap();
+    deleted.wait().await.unwrap();
+    let deleted = pools.delete("cbt-move").await.unwrap();
+    deleted.wait().await.unwrap();
 }
 
 /// All three ways between two servers that know nothing of each other.
