@@ -1,8 +1,13 @@
 //! The agent's archive in Juju's streams, or a mirror of them.
 //!
 //! The index says where the list of a stream is, the list has path, size and SHA-256 of each archive. Source: simplestreams
-//! as streams.canonical.com serves it. The files are read over TLS, or from the operator's own mirror; the OpenPGP signature
-//! around `.sjson` files is not verified.
+//! as streams.canonical.com serves it.
+//!
+//! What pins what: the streams' index and list are trusted for their TLS (streams.canonical.com), or for being the operator's own mirror;
+//! the list's SHA-256 and size pin the archive, which the machine checks before it unpacks it, however it was fetched; `jujud` checks them
+//! again. The OpenPGP signature around `.sjson` files is **not** verified: it would take an OpenPGP implementation, and protects only where
+//! the mirror is trusted less than the network. Whoever wants the archive pinned by himself gives its version, address, SHA-256 and size
+//! under `juju.controller.agent`: then no stream is asked at all.
 
 use serde::Deserialize;
 use std::collections::BTreeMap;

@@ -135,6 +135,14 @@ impl fmt::Display for Preflight {
     }
 }
 
+/// How much there is, and how much is wanted where that is known.
+fn of(there: u64, unit: &str, wanted: u64) -> String {
+    match wanted {
+        0 => format!("{there}{unit}"),
+        _ => format!("{there}{unit} of {wanted} wanted"),
+    }
+}
+
 impl Host {
     /// Asks all that the run will need of this host. A question that cannot be asked is a finding, not an error.
     pub async fn preflight(&self, wanted: &Wanted) -> Preflight {
@@ -218,20 +226,17 @@ impl Host {
                 report.demand(
                     "cores",
                     m.cores >= wanted.cores,
-                    format!("{} of {} wanted", m.cores, wanted.cores),
+                    of(m.cores.into(), "", wanted.cores.into()),
                     "take a larger controller, or lower the bundle's constraints",
                 );
-                let memory = format!("{} MiB of {} wanted", m.memory_mib, wanted.memory_mib);
+                let memory = of(m.memory_mib, " MiB", wanted.memory_mib);
                 report.demand(
                     "memory",
                     m.memory_mib >= wanted.memory_mib,
                     memory,
                     "take a larger controller, or lower the bundle's constraints",
                 );
-                let disk = format!(
-                    "{} MiB free below /var of {} wanted",
-                    m.disk_free_mib, wanted.disk_mib
-                );
+                let disk = of(m.disk_free_mib, " MiB free below /var", wanted.disk_mib);
                 report.demand(
                     "disk",
                     m.disk_free_mib >= wanted.disk_mib,
