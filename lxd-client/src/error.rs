@@ -35,7 +35,7 @@ pub enum ErrorKind {
     NotTrusted,
     /// The object does not exist (404; of some, 5.0 says 500).
     NotFound,
-    /// The object exists already, or is in use.
+    /// The object exists already, its name is taken, or (409) it is in somebody's way.
     Conflict,
     /// The object was changed since it was read (412).
     Precondition,

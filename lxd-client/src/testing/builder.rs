@@ -126,7 +126,7 @@ impl Builder {
         self
     }
 
-    /// Goes on from a [`Handle::snapshot`]: its certificate included.
+    /// Goes on from a [`super::Handle::snapshot`]: its certificate included.
     #[must_use]
     pub fn restore(mut self, snapshot: Value) -> Self {
         self.state = Some(snapshot);
