@@ -14,6 +14,7 @@ bodies!(
     is_trusted_by_password,
     is_trusted_by_an_administrator,
     talks_to_the_pinned_server_only,
+    is_trusted_with_an_rsa_key,
     keeps_its_trust_store,
     confines_a_client_to_its_projects,
 );
@@ -374,4 +375,21 @@ async fn confines_a_client_to_its_projects(stage: Stage) {
     trusted.delete(&me.fingerprint()).await.unwrap();
     let deleted = stage.lxd.projects().delete(&project.name).await.unwrap();
     deleted.wait().await.unwrap();
+}
+
+/// A key of the older kind, that somebody has already (made for this test, and good for nothing).
+async fn is_trusted_with_an_rsa_key(stage: Stage) {
+    let certificate = include_str!("data/rsa.crt");
+    let key = include_str!("data/rsa.key").to_owned();
+    let me = Identity::from_pem(certificate, key.into()).unwrap();
+    let _ = stage.lxd.certificates().delete(&me.fingerprint()).await;
+    let lxd = client(&stage, &me).await;
+    assert!(!lxd.server().await.unwrap().is_trusted());
+    let options = CertificateOptions::named(stage.name("me"));
+    let token = stage.lxd.certificates().make_token(&options).await.unwrap();
+    lxd.certificates().trust_by_token(&token).await.unwrap();
+    assert!(lxd.server().await.unwrap().is_trusted());
+    lxd.events(EventFilter::default()).await.unwrap();
+    let trusted = stage.lxd.certificates();
+    trusted.delete(&me.fingerprint()).await.unwrap();
 }
