@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, StatusCode, header};
+use http::{Method, header};
 use serde::de::DeserializeOwned;
 use tracing::Instrument;
 
+use crate::answer::Answer;
 use crate::client::{Client, Retry, Upload};
 use crate::error::{self, Error, ErrorKind, Result};
 use crate::params::{FormValue, Params};
@@ -122,12 +123,7 @@ impl Call {
     pub async fn json<T: DeserializeOwned>(self) -> Result<T> {
         let (operation, safe, secret) = (self.operation(), self.repeatable, self.secret);
         let answer = self.send().await?;
-        let body = Body {
-            status: answer.status,
-            content_type: &answer.content_type,
-            bytes: &answer.body,
-        };
-        body.read(&operation, safe, secret)
+        answer.read(&operation, safe, secret)
     }
 
     /// Sends it and returns the answer as text.
@@ -142,6 +138,20 @@ impl Call {
     /// Sends it and returns the answer's bytes.
     pub async fn bytes(self) -> Result<Bytes> {
         Ok(self.send().await?.body)
+    }
+
+    /// Sends it and reads the answer's BSON.
+    pub(crate) async fn details(self) -> Result<crate::model::NodeDetails> {
+        let operation = self.operation();
+        let answer = self.send().await?;
+        crate::model::NodeDetails::from_bson(&answer.body).ok_or_else(|| {
+            let what = format!("{} bytes that are no BSON", answer.body.len());
+            Error::new(ErrorKind::Decode, operation, what)
+                .with_response(answer.status.as_u16(), "")
+                .with_hint(
+                    "something between here and MAAS may have answered in its place (a proxy?)",
+                )
+        })
     }
 
     /// Sends it; the answer's body is of no interest.
@@ -233,18 +243,24 @@ impl Call {
             .and_then(|v| v.to_str().ok())
             .unwrap_or("")
             .to_owned();
-        let retry_after = response
-            .headers()
-            .get(header::RETRY_AFTER)
-            .and_then(|v| v.to_str().ok())
-            .and_then(|v| v.trim().parse().ok())
-            .map(Duration::from_secs);
+        let told = |name| {
+            let value = response.headers().get(name)?;
+            value.to_str().ok().map(str::trim)
+        };
+        let date = told(header::DATE).and_then(moment);
+        let retry_after = told(header::RETRY_AFTER).and_then(|after| match after.parse() {
+            Ok(seconds) => Some(Duration::from_secs(seconds)),
+            Err(_) => {
+                let wait = moment(after)?.duration_since(date.unwrap_or_else(jiff::Timestamp::now));
+                Some(wait.try_into().unwrap_or(Duration::ZERO))
+            }
+        });
         let location = response
             .headers()
             .get(header::LOCATION)
             .and_then(|v| v.to_str().ok())
             .map(str::to_owned);
-        let body = match whole(response).await {
+        let body = match crate::answer::whole(response).await {
             Ok(body) => body,
             // The status of a failure counts even when its body was cut.
             Err(_) if !status.is_success() => Bytes::new(),
@@ -266,6 +282,16 @@ impl Call {
             &text,
             self.repeatable,
         );
+        if let (ErrorKind::Authentication, Some(date)) = (error.kind(), date) {
+            let off = jiff::Timestamp::now().duration_since(date).as_secs();
+            if off.abs() > 300 {
+                let than = if off > 0 { "ahead of" } else { "behind" };
+                error = error.with_hint(format!(
+                    "this machine's clock is {} s {than} the region's, and MAAS allows 300: set the clocks right (NTP)",
+                    off.abs()
+                ));
+            }
+        }
         if let (true, Some(location)) = (status.is_redirection(), location) {
             error = error.with_hint(format!(
                 "the server redirects to {}: give that URL",
@@ -297,7 +323,7 @@ impl Call {
         };
         for (name, value) in &self.form {
             // What is shorter hides nothing, and stands in every text.
-            if value.len() >= 4 && (name.contains("pass") || name.contains("secret")) {
+            if value.len() >= 4 && is_secret(name) {
                 text = text.replace(value.as_str(), "[secret]");
             }
         }
@@ -344,116 +370,20 @@ impl Call {
     }
 }
 
-/// The body in one piece. (`Response::bytes` keeps all its pieces until it has copied them: twice the memory of
-/// a list of thousands.)
-async fn whole(mut response: reqwest::Response) -> reqwest::Result<Bytes> {
-    /// A length is only announced: so much is reserved for it at once.
-    const AT_ONCE: u64 = 64 << 20;
-    let announced = response.content_length().unwrap_or(0).min(AT_ONCE);
-    let announced = usize::try_from(announced).unwrap_or(0);
-    let Some(first) = response.chunk().await? else {
-        return Ok(Bytes::new());
-    };
-    let Some(second) = response.chunk().await? else {
-        return Ok(first);
-    };
-    let mut body = Vec::with_capacity(announced.max(first.len() + second.len()));
-    body.extend_from_slice(&first);
-    body.extend_from_slice(&second);
-    drop((first, second));
-    while let Some(next) = response.chunk().await? {
-        body.extend_from_slice(&next);
-    }
-    Ok(body.into())
+/// Whether a field of a form is one whose value must not be shown: passwords, secrets, and of the power drivers'
+/// parameters keys and tokens (`k_g` is IPMI's).
+fn is_secret(name: &str) -> bool {
+    let of_driver = name.strip_prefix("power_parameters_").unwrap_or("");
+    ["pass", "secret"].iter().any(|word| name.contains(word))
+        || ["key", "token", "k_g"]
+            .iter()
+            .any(|word| of_driver.contains(word))
 }
 
-/// A successful answer.
-struct Answer {
-    status: StatusCode,
-    content_type: String,
-    body: Bytes,
-}
-
-/// Reads the body of an answer as the client does: for those that send requests by their own means
-/// ([`Call::bytes`]), for benchmarks and for fuzzing.
-///
-/// # Errors
-/// [`ErrorKind::Decode`] when it is not JSON, or lacks what makes up a `T` (its id, say).
-pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
-    let whole = Body {
-        status: StatusCode::OK,
-        content_type: "application/json",
-        bytes: body,
-    };
-    whole.read("read an answer", true, false)
-}
-
-/// What is read of it.
-struct Body<'a> {
-    status: StatusCode,
-    content_type: &'a str,
-    bytes: &'a [u8],
-}
-
-impl Body<'_> {
-    fn read<T: DeserializeOwned>(&self, operation: &str, safe: bool, secret: bool) -> Result<T> {
-        crate::shared::sharing(|| self.read_shared(operation, safe, secret))
-    }
-
-    fn read_shared<T: DeserializeOwned>(
-        &self,
-        operation: &str,
-        safe: bool,
-        secret: bool,
-    ) -> Result<T> {
-        // One look at the whole text is faster than one at every string of it, and where a fault lies is
-        // worth its time only when there is one.
-        if let Ok(text) = std::str::from_utf8(self.bytes)
-            && let Ok(value) = serde_json::from_str(text)
-        {
-            return Ok(value);
-        }
-        let again = || {
-            let mut de = serde_json::Deserializer::from_slice(self.bytes);
-            let value = serde_path_to_error::deserialize(&mut de).map_err(|e| e.to_string())?;
-            de.end().map_err(|e| e.to_string())?;
-            Ok::<T, String>(value)
-        };
-        // One field of another type than expected, in one of a thousand machines of a MAAS that is newer
-        // than this crate, must not hide the rest: what is no id takes its default, and the log says so.
-        let reason = match again() {
-            Ok(value) => return Ok(value),
-            Err(_) if secret => "it is kept secret".to_owned(),
-            Err(reason) => reason,
-        };
-        if let Ok(value) = crate::macros::leniently(again) {
-            tracing::warn!(operation, %reason, "a field of the answer could not be read and is left out");
-            return Ok(value);
-        }
-        let text = String::from_utf8_lossy(self.bytes);
-        let what = if self.bytes.is_empty() {
-            "an empty body".to_owned()
-        } else if self.content_type.starts_with("text/html") || text.trim_start().starts_with('<') {
-            format!("a web page: {}", error::cut(&error::html_text(&text), 200))
-        } else if self.content_type.is_empty() {
-            format!("a body that cannot be read: {reason}")
-        } else {
-            format!("{} that cannot be read: {reason}", self.content_type)
-        };
-        let status = self.status.as_u16();
-        let kept = if secret { "" } else { &*text };
-        Err(Error::new(
-            ErrorKind::Decode,
-            operation,
-            format!("HTTP {status} with {what}"),
-        )
-        .with_response(status, kept)
-        .with_hint(
-            "something between here and MAAS may have answered in its place (a proxy?), \
-                     or this MAAS is not one this client knows",
-        )
-        .with_unclear(!safe))
-    }
+/// A moment as HTTP's headers write it.
+fn moment(text: &str) -> Option<jiff::Timestamp> {
+    let zoned = jiff::fmt::rfc2822::parse(text).ok()?;
+    Some(zoned.timestamp())
 }
 
 /// The innermost reason of a failure: the outer layers only say "error sending request".

@@ -12,6 +12,7 @@ use url::Url;
 use crate::auth::ApiKey;
 use crate::call::Call;
 use crate::error::{Error, ErrorKind, Result};
+use crate::tls::tls;
 
 /// A client of one MAAS region.
 ///
@@ -94,7 +95,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Trusts the certificates of this PEM text besides the public ones.
+    /// Trusts the certificates of this PEM text besides the public ones: a CA's, or the region's own where it
+    /// signed itself.
     #[must_use]
     pub fn ca(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.ca.push(pem.into());
@@ -140,6 +142,8 @@ impl ClientBuilder {
         let mut http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls(&self.ca)?)
             .connect_timeout(self.connect_timeout)
+            // Before MAAS's nginx closes what is idle (75 s): a change sent into a closing connection fails unclearly.
+            .pool_idle_timeout(Duration::from_secs(30))
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("maas-client/", env!("CARGO_PKG_VERSION")));
         if let Some(proxy) = self.proxy {
@@ -334,6 +338,9 @@ fn normalise(text: &str) -> Result<Url> {
     url.set_path(&format!("/{}/", kept.join("/")));
     url.set_query(None);
     url.set_fragment(None);
+    // They would be sent as a second `Authorization`, beside the signature.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
     Ok(url)
 }
 
@@ -343,35 +350,6 @@ fn redact(url: &Url) -> String {
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url.to_string()
-}
-
-/// rustls over ring, with the public roots and the given ones.
-fn tls(pems: &[Vec<u8>]) -> Result<rustls::ClientConfig> {
-    use rustls_pki_types::CertificateDer;
-    use rustls_pki_types::pem::PemObject;
-    let mut roots = rustls::RootCertStore {
-        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-    };
-    for pem in pems {
-        let mut found = 0;
-        for cert in CertificateDer::pem_slice_iter(pem) {
-            let cert = cert.map_err(|e| Error::input(format!("the CA is no PEM text: {e:?}")))?;
-            roots
-                .add(cert)
-                .map_err(|e| Error::input(format!("the CA cannot be used: {e}")))?;
-            found += 1;
-        }
-        if found == 0 {
-            return Err(Error::input("the CA holds no certificate in PEM form"));
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| Error::input("TLS could not be set up").with_source(e))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(config)
 }
 
 /// A file to be sent in a multipart form.
@@ -395,6 +373,7 @@ mod tests {
             "10.0.0.1:5240/MAAS",
             "http://10.0.0.1:5240/MAAS/api/2.0/",
             "http://10.0.0.1:5240/MAAS/?x=1",
+            "http://admin:pw@10.0.0.1:5240/MAAS/",
         ] {
             assert_eq!(
                 normalise(given).unwrap().as_str(),

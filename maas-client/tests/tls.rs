@@ -9,6 +9,16 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// A region's front over TLS: its address, and the CA that signed its certificate.
 async fn front() -> (std::net::SocketAddr, String) {
+    let (ca, cert, key) = signed();
+    (serve(cert, key).await, ca)
+}
+
+/// A CA in PEM, and a certificate of it with its key.
+fn signed() -> (
+    String,
+    rustls_pki_types::CertificateDer<'static>,
+    rcgen::KeyPair,
+) {
     let ca_key = rcgen::KeyPair::generate().unwrap();
     let mut ca = rcgen::CertificateParams::default();
     ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -20,13 +30,21 @@ async fn front() -> (std::net::SocketAddr, String) {
         .unwrap()
         .signed_by(&key, &issuer)
         .unwrap();
+    (ca_cert.pem(), cert.der().clone(), key)
+}
+
+/// Serves the version over TLS with this certificate.
+async fn serve(
+    cert: rustls_pki_types::CertificateDer<'static>,
+    key: rcgen::KeyPair,
+) -> std::net::SocketAddr {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(
-            vec![cert.der().clone()],
+            vec![cert],
             rustls_pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
         )
         .unwrap();
@@ -47,7 +65,7 @@ async fn front() -> (std::net::SocketAddr, String) {
             });
         }
     });
-    (addr, ca_cert.pem())
+    addr
 }
 
 #[tokio::test]
@@ -71,6 +89,66 @@ async fn a_ca_of_ones_own() {
         let built = Client::builder(&url).ca(pem).build();
         assert_eq!(built.unwrap_err().kind(), ErrorKind::Input, "{pem}");
     }
+}
+
+/// What `openssl req -x509` makes: a certificate that is its own CA, for these names.
+fn of_itself(names: &[&str]) -> (rcgen::Certificate, rcgen::KeyPair) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
+    let mut params = rcgen::CertificateParams::new(names).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    (params.self_signed(&key).unwrap(), key)
+}
+
+#[tokio::test]
+async fn a_region_that_signed_itself() {
+    let (cert, key) = of_itself(&["maas.internal", "127.0.0.1"]);
+    let addr = serve(cert.der().clone(), key).await;
+    let at = |ca: String| {
+        let builder = Client::builder(format!("https://{addr}/MAAS")).retry(Retry::never());
+        if ca.is_empty() {
+            builder
+        } else {
+            builder.ca(ca)
+        }
+        .build()
+        .unwrap()
+    };
+    assert_eq!(at(cert.pem()).version().await.unwrap().version, "3.5.1");
+    // Not given, or another one of the same name, it is a stranger's.
+    let (other, _) = of_itself(&["maas.internal", "127.0.0.1"]);
+    for ca in [String::new(), other.pem()] {
+        let error = at(ca).version().await.unwrap_err();
+        assert!(
+            error.is_connect() && error.to_string().contains("certificate"),
+            "{error}"
+        );
+    }
+    // Given, but for another name.
+    let (cert, key) = of_itself(&["maas.elsewhere"]);
+    let addr = serve(cert.der().clone(), key).await;
+    let client = Client::builder(format!("https://{addr}/MAAS"))
+        .ca(cert.pem())
+        .retry(Retry::never())
+        .build()
+        .unwrap();
+    let error = client.version().await.unwrap_err();
+    assert!(error.is_connect(), "{error}");
+    // And out of date.
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.not_before = rcgen::date_time_ymd(2001, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2002, 1, 1);
+    let cert = params.self_signed(&key).unwrap();
+    let addr = serve(cert.der().clone(), key).await;
+    let client = Client::builder(format!("https://{addr}/MAAS"))
+        .ca(cert.pem())
+        .retry(Retry::never())
+        .build()
+        .unwrap();
+    let error = client.version().await.unwrap_err().to_string();
+    assert!(error.contains("expired"), "{error}");
 }
 
 /// https goes through the proxy in a tunnel to the name that was given, which nobody here resolves.

@@ -249,6 +249,38 @@ impl BootResources {
             .await
     }
 
+    /// Uploads an image of any size: announces it with its size and SHA-256, sends it in parts of 4 MiB, and gives
+    /// what became of it. One that MAAS has already is not sent again.
+    ///
+    /// # Errors
+    /// Those of its requests. A part that failed is not sent twice: begin the upload anew.
+    pub async fn upload_in_parts(
+        &self,
+        params: &UploadParams,
+        content: impl Into<Bytes>,
+    ) -> Result<BootResource> {
+        use sha2::Digest;
+        const PART: usize = 4 << 20;
+        let mut content: Bytes = content.into();
+        let sum = sha2::Sha256::digest(&content);
+        let sum: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
+        let params = params
+            .clone()
+            .size(content.len() as u64)
+            .sha256(sum.as_str());
+        let announced = self.begin_upload(&params).await?;
+        let mut files = announced.sets.values().flat_map(|s| s.files.values());
+        let wanted = files.find(|f| !f.complete && (f.sha256.is_empty() || f.sha256 == sum));
+        let Some(uri) = wanted.and_then(|f| f.upload_uri.as_deref()) else {
+            return Ok(announced);
+        };
+        while !content.is_empty() {
+            let part = content.split_to(content.len().min(PART));
+            self.upload_chunk(uri, part).await?;
+        }
+        self.read(announced.id).await
+    }
+
     /// Deletes one.
     pub async fn delete(&self, id: BootResourceId) -> Result<()> {
         self.del(at!["boot-resources", id]).empty().await

@@ -1,12 +1,10 @@
 //! Devices, and nodes of every kind.
 
-use bytes::Bytes;
-
 use crate::api::MachineFilter;
 use crate::error::Result;
 use crate::ids::{NodeDeviceId, SystemId};
 use crate::macros::{at, handle};
-use crate::model::{Device, Node, NodeDevice, PowerParameterMap};
+use crate::model::{Device, Node, NodeDetails, NodeDevice, PowerParameterMap};
 use crate::params::Pairs;
 use crate::params::params;
 
@@ -100,9 +98,9 @@ impl Devices {
         self.del(at!["devices", id]).empty().await
     }
 
-    /// The output of `lshw` and `lldp`, as BSON.
-    pub async fn details(&self, id: &SystemId) -> Result<Bytes> {
-        self.get(at!["devices", id]).op("details").bytes().await
+    /// What `lshw` and `lldp` found.
+    pub async fn details(&self, id: &SystemId) -> Result<NodeDetails> {
+        self.get(at!["devices", id]).op("details").details().await
     }
 
     /// Its power parameters (with the password).
@@ -189,9 +187,9 @@ impl Nodes {
         self.del(at!["nodes", id]).empty().await
     }
 
-    /// The output of `lshw` and `lldp`, as BSON.
-    pub async fn details(&self, id: &SystemId) -> Result<Bytes> {
-        self.get(at!["nodes", id]).op("details").bytes().await
+    /// What `lshw` and `lldp` found.
+    pub async fn details(&self, id: &SystemId) -> Result<NodeDetails> {
+        self.get(at!["nodes", id]).op("details").details().await
     }
 
     /// Its power parameters (with the password).

@@ -10,7 +10,8 @@ use crate::error::Result;
 use crate::ids::{BlockDeviceId, SystemId};
 use crate::macros::at;
 use crate::model::{
-    Controller, Device, Machine, Node, PowerParameterMap, ScanResult, ScriptSet, TagRebuild,
+    Controller, Device, Machine, Node, NodeDetails, PowerParameterMap, ScanResult, ScriptSet,
+    TagRebuild,
 };
 use crate::params::params;
 
@@ -183,9 +184,9 @@ impl Machines {
             .await
     }
 
-    /// The output of `lshw` and `lldp`, as BSON.
-    pub async fn details(&self, id: &SystemId) -> Result<Bytes> {
-        self.get(at!["machines", id]).op("details").bytes().await
+    /// What `lshw` and `lldp` found.
+    pub async fn details(&self, id: &SystemId) -> Result<NodeDetails> {
+        self.get(at!["machines", id]).op("details").details().await
     }
 
     /// Lets MAAS choose the gateways again.
@@ -367,11 +368,11 @@ impl Racks {
             .await
     }
 
-    /// The output of `lshw` and `lldp`, as BSON.
-    pub async fn details(&self, id: &SystemId) -> Result<Bytes> {
+    /// What `lshw` and `lldp` found.
+    pub async fn details(&self, id: &SystemId) -> Result<NodeDetails> {
         self.get(at!["rackcontrollers", id])
             .op("details")
-            .bytes()
+            .details()
             .await
     }
 
@@ -436,11 +437,11 @@ impl Regions {
             .await
     }
 
-    /// The output of `lshw` and `lldp`, as BSON.
-    pub async fn details(&self, id: &SystemId) -> Result<Bytes> {
+    /// What `lshw` and `lldp` found.
+    pub async fn details(&self, id: &SystemId) -> Result<NodeDetails> {
         self.get(at!["regioncontrollers", id])
             .op("details")
-            .bytes()
+            .details()
             .await
     }
 

@@ -3,6 +3,7 @@
 mod account;
 mod boot;
 mod controller;
+mod details;
 mod dns;
 mod interface;
 mod machine;
@@ -17,6 +18,7 @@ mod vmhost;
 pub use account::*;
 pub use boot::*;
 pub use controller::*;
+pub use details::*;
 pub use dns::*;
 pub use interface::*;
 pub use machine::*;

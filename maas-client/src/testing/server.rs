@@ -368,7 +368,7 @@ async fn route(shared: &Arc<Shared>, req: &Req) -> R {
                     status: 200,
                     content_type: "application/bson",
                     headers: Vec::new(),
-                    body: Bytes::from_static(b"\x1d\x00\x00\x00\x05lldp\x00\x00\x00\x00\x00\x00\x05lshw\x00\x00\x00\x00\x00\x00\x00"),
+                    body: Bytes::from_static(b"\x1b\x00\x00\x00\x05lldp\x00\x00\x00\x00\x00\x00\x05lshw\x00\x00\x00\x00\x00\x00\x00"),
                 }),
                 None => Err(super::reply::missing("Node")),
             },

@@ -41,6 +41,7 @@ pub fn lists(data: &[u8]) {
             Err(error) => assert!(error.to_string().len() < 16_000),
         }
     }
+    let _ = maas_client::NodeDetails::from_bson(&data.to_vec().into());
     read::<Machine>(data);
     read::<Node>(data);
     read::<Device>(data);

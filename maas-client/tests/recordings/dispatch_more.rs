@@ -19,6 +19,11 @@ pub(super) fn b(result: Result<Bytes>) -> Result<Value> {
     result.map(|_| Value::Null)
 }
 
+/// The hardware's description, which is no JSON.
+fn details(result: Result<NodeDetails>) -> Result<Value> {
+    result.map(|_| Value::Null)
+}
+
 pub(super) type Form = [(String, String)];
 
 pub(super) fn find<'a>(pairs: &'a Form, name: &str) -> Option<&'a str> {
@@ -128,7 +133,9 @@ pub async fn call(c: &Client, a: &Asked) -> Option<Result<Value>> {
                 .update(&sys(id), &DeviceParams::from_pairs(&without(&a.form, &[])))
                 .await),
             ("DELETE", ["devices", id], None) => u(c.devices().delete(&sys(id)).await),
-            ("GET", ["devices", id], Some("details")) => b(c.devices().details(&sys(id)).await),
+            ("GET", ["devices", id], Some("details")) => {
+                details(c.devices().details(&sys(id)).await)
+            }
             ("GET", ["devices", id], Some("power_parameters")) => {
                 v(c.devices().power_parameters(&sys(id)).await)
             }
@@ -165,7 +172,7 @@ pub async fn call(c: &Client, a: &Asked) -> Option<Result<Value>> {
                 .await),
             ("GET", ["nodes", id], None) => v(c.nodes().read(&sys(id)).await),
             ("DELETE", ["nodes", id], None) => u(c.nodes().delete(&sys(id)).await),
-            ("GET", ["nodes", id], Some("details")) => b(c.nodes().details(&sys(id)).await),
+            ("GET", ["nodes", id], Some("details")) => details(c.nodes().details(&sys(id)).await),
             ("GET", ["nodes", id], Some("power_parameters")) => {
                 v(c.nodes().power_parameters(&sys(id)).await)
             }
@@ -432,7 +439,9 @@ pub async fn call(c: &Client, a: &Asked) -> Option<Result<Value>> {
                 .machines()
                 .set_zone(&all_ids(&a.form, "nodes"), get(&a.form, "zone"))
                 .await),
-            ("GET", ["machines", id], Some("details")) => b(c.machines().details(&sys(id)).await),
+            ("GET", ["machines", id], Some("details")) => {
+                details(c.machines().details(&sys(id)).await)
+            }
             ("POST", ["machines", id], Some("clear_default_gateways")) => {
                 v(c.machines().clear_default_gateways(&sys(id)).await)
             }
@@ -502,7 +511,7 @@ pub async fn call(c: &Client, a: &Asked) -> Option<Result<Value>> {
                 v(c.racks().abort(&sys(id), find(&a.form, "comment")).await)
             }
             ("GET", ["rackcontrollers", id], Some("details")) => {
-                b(c.racks().details(&sys(id)).await)
+                details(c.racks().details(&sys(id)).await)
             }
             ("POST", ["rackcontrollers", id], Some("override_failed_testing")) => v(c
                 .racks()
@@ -528,7 +537,7 @@ pub async fn call(c: &Client, a: &Asked) -> Option<Result<Value>> {
                 .set_zone(&all_ids(&a.form, "nodes"), get(&a.form, "zone"))
                 .await),
             ("GET", ["regioncontrollers", id], Some("details")) => {
-                b(c.regions().details(&sys(id)).await)
+                details(c.regions().details(&sys(id)).await)
             }
             ("GET", ["regioncontrollers", id], Some("power_parameters")) => {
                 v(c.regions().power_parameters(&sys(id)).await)
