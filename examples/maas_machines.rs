@@ -78,7 +78,7 @@ async fn show(args: &Args) -> Result<(), Failure> {
         return Ok(());
     }
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    table.load_style(presets::NOTHING);
     table.set_header([
         "ID",
         "NAME",
