@@ -22,7 +22,7 @@ use maas_client::{
 };
 use serde_json::json;
 
-use maas::{Failure, Region, end};
+use maas::{Failure, Region, end, say};
 
 /// Commissions machines of a MAAS region, and waits until all are Ready.
 #[derive(Parser)]
@@ -103,18 +103,18 @@ async fn commission(args: &Args) -> Result<(), Failure> {
         .await?;
     if args.json {
         let list: Vec<_> = ready.iter().map(summary).collect();
-        println!("{}", serde_json::to_string_pretty(&list)?);
+        say(serde_json::to_string_pretty(&list)?);
         return Ok(());
     }
     for m in ready {
-        println!(
+        say(format_args!(
             "{} {}: {} cores, {} MiB, {} disks",
             m.hostname,
             m.status,
             m.cpu_count,
             m.memory,
             m.blockdevice_set.len()
-        );
+        ));
     }
     Ok(())
 }

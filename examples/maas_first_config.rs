@@ -23,7 +23,7 @@ use maas_client::{
 };
 use serde_json::json;
 
-use maas::{Failure, Region, end, read};
+use maas::{Failure, Region, end, read, say};
 
 /// Gives a new MAAS region its first configuration.
 #[derive(Parser)]
@@ -123,12 +123,12 @@ async fn configure(args: &Args) -> Result<(), Failure> {
             "range": [first, last],
             "dhcp_by": rack,
         });
-        println!("{}", serde_json::to_string_pretty(&summary)?);
+        say(serde_json::to_string_pretty(&summary)?);
     } else {
-        println!(
+        say(format_args!(
             "{} has the gateway {gateway} and DHCP from {first} to {last}, served by {rack}",
             subnet.cidr
-        );
+        ));
     }
     Ok(())
 }

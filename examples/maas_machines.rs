@@ -16,7 +16,7 @@ use comfy_table::{Table, presets};
 use maas_client::testing::MachineSpec;
 use maas_client::{MachineFilter, NodeStatus};
 
-use maas::{Failure, Region, end};
+use maas::{Failure, Region, end, say};
 
 /// Lists the machines of a MAAS region.
 #[derive(Parser)]
@@ -70,7 +70,7 @@ async fn show(args: &Args) -> Result<(), Failure> {
     let mut machines = maas.machines().list(&filter).await?;
     machines.sort_by(|a, b| a.fqdn.cmp(&b.fqdn));
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&machines)?);
+        say(serde_json::to_string_pretty(&machines)?);
         return Ok(());
     }
     if machines.is_empty() {
@@ -105,6 +105,6 @@ async fn show(args: &Args) -> Result<(), Failure> {
             m.ip_addresses.join(" "),
         ]);
     }
-    println!("{table}");
+    say(table);
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The way to a MAAS region, as the `maas_*` examples take it on their command line.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -75,6 +76,11 @@ impl Region {
 /// A file's text; the error names the file.
 pub(crate) fn read(file: &PathBuf) -> Result<String, Failure> {
     std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()).into())
+}
+
+/// Writes a line to standard output; that nobody reads on (`| head`) is no failure.
+pub(crate) fn say(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// Says why a program failed, and ends it.
