@@ -37,18 +37,26 @@ async fn main() -> Result<(), juju::Failure> {
         status.model.version
     );
     println!("\nmachines");
-    for m in status.all_machines() {
+    let mut machines = status.all_machines();
+    let numbers =
+        |id: &str| -> Vec<u64> { id.split('/').map(|n| n.parse().unwrap_or(0)).collect() };
+    machines.sort_by_key(|m| numbers(&m.id));
+    for m in machines {
+        // Containers stand under their machine.
+        let indent = m.id.matches('/').count();
+        let id = format!("{:indent$}{}", "", m.id);
         println!(
-            "  {:<8} {:<10} {:<20} {:<16} {}",
-            m.id, m.agent_status.status, m.instance_id, m.dns_name, m.instance_status.info
+            "  {id:<10} {:<10} {:<20} {:<16} {}",
+            m.agent_status.status, m.instance_id, m.dns_name, m.instance_status.info
         );
     }
     println!("\napplications");
     for (name, app) in &status.applications {
-        println!(
-            "{name} ({}, {}, {})",
-            app.charm, app.charm_channel, app.status.status
-        );
+        let what: Vec<&str> = [&app.charm, &app.charm_channel, app.status.status.as_str()]
+            .into_iter()
+            .filter(|w| !w.is_empty())
+            .collect();
+        println!("{name} ({})", what.join(", "));
         for (n, u) in &app.units {
             show(n, u, 0);
         }

@@ -16,6 +16,9 @@ pub(crate) struct Where {
     /// A controller of the client store; without it a fake one is started.
     #[arg(long)]
     pub(crate) controller: Option<String>,
+    /// The version that a fake one has: of 3.x, or of 4.x.
+    #[arg(long, default_value = "3.6.9", conflicts_with = "controller")]
+    pub(crate) fake_version: String,
     /// The model.
     #[arg(long, default_value = "openstack")]
     pub(crate) model: String,
@@ -65,13 +68,16 @@ impl Where {
                 fake: None,
             });
         }
-        eprintln!("no --controller: a fake one, in this process");
+        eprintln!(
+            "no --controller: a fake one of Juju {}, in this process",
+            self.fake_version
+        );
         let durations = Durations {
             bundle: Duration::from_secs(2),
             ..Durations::default()
         };
         let fake = FakeController::builder()
-            .version("3.6.9")
+            .version(self.fake_version.as_str())
             .durations(durations)
             .start()
             .await?;
