@@ -85,7 +85,7 @@ fn size(s: &str) -> Option<Result<u64, String>> {
         .strip_suffix("iB")
         .or_else(|| s.strip_suffix('B'))
         .unwrap_or(s);
-    let (number, suffix) = bare.split_at(bare.len().checked_sub(1)?);
+    let (number, suffix) = bare.split_at_checked(bare.len().checked_sub(1)?)?;
     let power = "MGTPEZY".find(suffix)?;
     let digits = number.strip_prefix('-').unwrap_or(number);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
@@ -162,6 +162,7 @@ mod tests {
             ("p,0", "greater than zero"),
             (",", "at least one field"),
             ("0M", "at least one field"),
+            ("1д", "unrecognized storage directive"),
             ("a,b", "already set to \"a\", new value \"b\""),
             ("1 G", "unrecognized storage directive \"1 G\""),
         ] {
