@@ -210,7 +210,8 @@ impl Bmc {
         self.client.remembered_suite(self.addr)
     }
 
-    /// Closes the session and waits until the BMC has said so; silence is given up after a few retransmissions. The next command opens a new one.
+    /// Closes the session and waits until the BMC has said so; silence is given up after a few retransmissions. What is asked meanwhile is
+    /// answered before it closes; the next command after that opens a new one.
     pub async fn close(&self) {
         if let Some(attached) = self.attached.get() {
             let (done, closed) = oneshot::channel();

@@ -238,6 +238,21 @@ async fn a_session_is_kept_alive_where_that_is_asked_for() {
     assert_eq!(sim.counts()["node1:session"], 1);
 }
 
+/// A console that is being shut down deactivates itself while its session is closed: neither waits for the other's deadline.
+#[tokio::test]
+async fn closing_outlasts_what_is_asked_meanwhile() {
+    let (sim, _client, bmc) = with(BmcSpec::new("node1")).await;
+    bmc.power_state().await.unwrap();
+    let both = async {
+        let ((), late) = tokio::join!(bmc.close(), bmc.power_state());
+        late.unwrap();
+    };
+    tokio::time::timeout(bmc.deadline() / 2, both)
+        .await
+        .expect("the session closes once all is answered");
+    assert_eq!(sim.bmc(0).sessions(), (0, 0));
+}
+
 /// Through a port forward: datagrams go to another address, errors name the BMC's own.
 #[tokio::test]
 async fn a_route() {

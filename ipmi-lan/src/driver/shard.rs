@@ -334,6 +334,10 @@ impl Shard {
         let Some(e) = self.endpoints.get_mut(&id) else {
             return;
         };
+        if !e.closers.is_empty() && !e.session.is_idle() {
+            // Somebody waits for it to close: it does so after what was asked since, too.
+            e.session.close(Instant::now());
+        }
         if e.session.wants_new_port() {
             // Without another port the old one has to do.
             e.own = OwnPort::open(e.addr, id, self.orders.clone())

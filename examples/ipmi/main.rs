@@ -7,7 +7,7 @@
 //!
 //! The password comes from the environment (`IPMI_PASSWORD`) or a file, never from the command line. Exit codes: 0 all done, 1 some failed, 2 usage.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -24,6 +24,9 @@ use ipmi_lan::{
 };
 use serde_json::{Value, json};
 
+mod hosts;
+mod show;
+
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 #[derive(Parser)]
@@ -32,7 +35,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
     subcommand_precedence_over_arg = true
 )]
 struct Options {
-    /// Addresses, ranges (10.42.1.10-29) and networks (10.42.1.0/24), with a port where it is not 623
+    /// Addresses, names, ranges (10.42.1.10-29) and networks (10.42.1.0/24), with a port where it is not 623
     #[arg(short = 'H', long = "host", num_args = 1.., value_delimiter = ',')]
     hosts: Vec<String>,
     /// Simulate that many BMCs instead
@@ -166,60 +169,6 @@ fn byte(word: &str) -> Result<u8, String> {
         .map_err(|_| format!("`{word}` is not a byte in hexadecimal (00 to ff)"))
 }
 
-/// The addresses that a word stands for.
-fn expand(word: &str) -> Result<Vec<SocketAddr>, Failure> {
-    if let Ok(addr) = word.parse::<SocketAddr>() {
-        return Ok(vec![addr]);
-    }
-    if let Ok(ip) = word.parse::<IpAddr>() {
-        return Ok(vec![(ip, 623).into()]);
-    }
-    let (hosts, port) = match word.rsplit_once(':') {
-        Some((hosts, port)) => {
-            let port = port
-                .parse()
-                .map_err(|_| format!("{word}: `{port}` is not a port"))?;
-            (hosts, port)
-        }
-        None => (word, 623),
-    };
-    let of = |first: u32, last: u32| {
-        (first..=last)
-            .map(|n| (Ipv4Addr::from(n), port).into())
-            .collect()
-    };
-    if hosts.contains(':') {
-        return Err(format!(
-            "{word}: an IPv6 address with a port is written [address]:port; ranges are of IPv4"
-        )
-        .into());
-    }
-    if let Some((net, bits)) = hosts.split_once('/') {
-        let (net, bits) = (u32::from(net.parse::<Ipv4Addr>()?), bits.parse::<u32>()?);
-        if !(16..=30).contains(&bits) {
-            return Err(format!("{word}: a network is /16 to /30").into());
-        }
-        let size = 1u32 << (32 - bits);
-        let base = net & !(size - 1);
-        return Ok(of(base + 1, base + size - 2));
-    }
-    if let Some((first, last)) = hosts.split_once('-') {
-        let first = first.parse::<Ipv4Addr>()?;
-        let last = match last.parse::<u8>() {
-            Ok(last) => {
-                let [a, b, c, _] = first.octets();
-                Ipv4Addr::from([a, b, c, last])
-            }
-            Err(_) => last.parse()?,
-        };
-        return Ok(of(first.into(), last.into()));
-    }
-    Err(format!(
-        "{word}: neither an address nor a range (10.42.1.10-29) nor a network (10.42.1.0/24)"
-    )
-    .into())
-}
-
 async fn act(bmc: Bmc, action: Action, wait: Duration) -> ipmi_lan::Result<Value> {
     Ok(match action {
         Action::Power { what } => match what {
@@ -293,24 +242,6 @@ async fn act(bmc: Bmc, action: Action, wait: Duration) -> ipmi_lan::Result<Value
     })
 }
 
-/// One cell a key; lists and objects one line an element.
-fn text(value: &Value) -> String {
-    match value {
-        Value::String(s) => s.clone(),
-        Value::Object(map) => map
-            .iter()
-            .filter(|(_, v)| !v.is_null())
-            .map(|(k, v)| format!("{k}={}", text(v)))
-            .collect::<Vec<_>>()
-            .join(" "),
-        Value::Array(list) if list.iter().all(|v| !v.is_object()) => {
-            list.iter().map(text).collect::<Vec<_>>().join(" ")
-        }
-        Value::Array(list) => list.iter().map(text).collect::<Vec<_>>().join("\n"),
-        other => other.to_string(),
-    }
-}
-
 async fn ping(addrs: Vec<SocketAddr>, options: &Options) -> Result<bool, Failure> {
     let mut found = std::pin::pin!(ipmi_lan::discover(addrs, options.limit));
     let mut any = false;
@@ -358,7 +289,7 @@ async fn console(bmc: Bmc, take_over: bool) -> Result<bool, Failure> {
 async fn run(options: Options) -> Result<bool, Failure> {
     let mut addrs = Vec::new();
     for word in &options.hosts {
-        addrs.extend(expand(word)?);
+        addrs.extend(hosts::expand(word).await?);
     }
     let simulator = match options.simulate {
         Some(count) => Some(
@@ -457,21 +388,7 @@ async fn run(options: Options) -> Result<bool, Failure> {
     let failed = all.iter().filter(|r| r.result.is_err()).count();
     if !options.json {
         all.sort_by_key(|r| r.index);
-        let mut table = comfy_table::Table::new();
-        table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED);
-        table.set_header(["BMC", "ms", "result"]);
-        for r in &all {
-            let shown = r
-                .result
-                .as_ref()
-                .map_or_else(|e| format!("FAILED: {e}"), text);
-            table.add_row([
-                r.addr.to_string(),
-                format!("{:.1}", r.elapsed.as_secs_f64() * 1000.0),
-                shown,
-            ]);
-        }
-        println!("{table}");
+        println!("{}", show::table(&options.action, &all));
         println!("{} BMCs, {failed} failed", all.len());
     }
     client.close().await;
