@@ -1,5 +1,6 @@
 //! Ids, each its own type.
 
+use compact_str::CompactString;
 use std::fmt;
 use std::str::FromStr;
 
@@ -8,12 +9,11 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::macros::number_id;
 use crate::params::FormValue;
-use crate::text::Text;
 
 /// The id of a machine, device or controller: six characters such as `gxg7pw`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct SystemId(Text);
+pub struct SystemId(CompactString);
 
 impl SystemId {
     /// The id as text.

@@ -86,7 +86,6 @@ mod params;
 mod shared;
 #[cfg(feature = "testing")]
 pub mod testing;
-mod text;
 mod tls;
 mod wait;
 
@@ -95,10 +94,11 @@ pub use api::*;
 pub use auth::ApiKey;
 pub use call::Call;
 pub use client::{Client, ClientBuilder, Retry};
+/// A text as the models hold it: up to 24 bytes lie in the value itself. It is a `&str` wherever one is wanted, and becomes a `String` by `into()`.
+pub use compact_str::CompactString;
 pub use error::{Error, ErrorKind, FieldErrors, Result};
 pub use ids::*;
 pub use model::*;
 pub use params::{FormValue, Pairs, Params, PowerParameters};
 pub use shared::Shared;
-pub use text::Text;
 pub use wait::*;

@@ -41,7 +41,18 @@ impl Lean for serde_json::Map<String, serde_json::Value> {}
 macro_rules! lean {
     ($($t:ty),*) => { $(impl Lean for $t {})* };
 }
-lean!(String, bool, u8, u16, u32, u64, i64, f64, serde_json::Value);
+lean!(
+    compact_str::CompactString,
+    String,
+    bool,
+    u8,
+    u16,
+    u32,
+    u64,
+    i64,
+    f64,
+    serde_json::Value
+);
 lean!(
     crate::model::NodeStatus,
     crate::model::InterfaceSettings,

@@ -53,9 +53,12 @@ start)
   fi
   if ! mine; then
     rm -rf "$R" "$DIR/upper" "$DIR/work"; mkdir -p "$R" "$DIR/upper" "$DIR/work" "$GROUP"
+    # On one processor: Linux 6.18 numbers namespaces by processor, and takes one with a lower number than its maker's for an older one, which
+    # snap-confine then may not bind ("cannot preserve mount namespace ...: Invalid argument").
+    cpu=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*\([0-9]*\).*/\1/p' /proc/self/status)
     SYSTEMD_PEER=$DIR setsid bash -c '
       echo $$ >"$2/cgroup.procs"
-      exec unshare --mount --pid --fork --kill-child --net --uts --ipc --cgroup bash -euc '\''
+      exec taskset -c "$4" unshare --mount --pid --fork --kill-child --net --uts --ipc --cgroup bash -euc '\''
         R=$1/root
         mount --make-rprivate /
         mount -t overlay -o "lowerdir=$3,upperdir=$1/upper,workdir=$1/work" overlay "$R" || { cp -a "$3/." "$R"; mount --bind "$R" "$R"; }
@@ -79,7 +82,7 @@ start)
         # As systemd does where it is no container: snap-confine would bind /snap over itself.
         mount --make-rshared /
         exec env -i container=lxc PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 /lib/systemd/systemd --log-target=journal
-      '\'' _ "$@"' _ "$DIR" "$GROUP" "$BASE" </dev/null >"$DIR/out" 2>&1 &
+      '\'' _ "$@"' _ "$DIR" "$GROUP" "$BASE" "$cpu" </dev/null >"$DIR/out" 2>&1 &
     echo $! >"$DIR/pid"
   fi
   for _ in $(seq 300); do

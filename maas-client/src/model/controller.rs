@@ -4,7 +4,7 @@ use crate::ids::{ScriptSetId, SystemId};
 use crate::macros::model;
 use crate::model::{Domain, HardwareInfo, Interface, PowerState, Zone};
 use crate::shared::Shared;
-use crate::text::Text;
+use compact_str::CompactString;
 
 model! {
     /// A region or rack controller.
@@ -30,7 +30,7 @@ model! {
         /// 2 rack, 3 region, 4 both.
         node_type: i64,
         /// The same in words.
-        node_type_name: Text,
+        node_type_name: CompactString,
         /// Its zone.
         zone: Option<Shared<Zone>>,
         /// Cores.
@@ -56,19 +56,19 @@ model! {
         /// Swap in bytes.
         swap_size: Option<u64>,
         /// The mainboard's UUID.
-        hardware_uuid: Option<Text>,
+        hardware_uuid: Option<CompactString>,
         /// Vendor, product, firmware and so on.
         hardware_info: Box<HardwareInfo>,
         /// What it is doing.
-        status_action: Text,
+        status_action: CompactString,
         /// How commissioning ended, as a script status number (2 is passed, 3 failed).
         commissioning_status: i64,
         /// The same in words.
-        commissioning_status_name: Text,
+        commissioning_status_name: CompactString,
         /// How the tests ended.
         testing_status: i64,
         /// The same in words.
-        testing_status_name: Text,
+        testing_status_name: CompactString,
         /// The results of the last commissioning.
         current_commissioning_result_id: Option<ScriptSetId>,
         /// The results of the last tests.
@@ -78,27 +78,27 @@ model! {
         /// How the hardware tests of one kind last ended, as a script status number; -1 where none ran.
         cpu_test_status: i64,
         /// The same in words.
-        cpu_test_status_name: Text,
+        cpu_test_status_name: CompactString,
         /// The same for memory.
         memory_test_status: i64,
         /// In words.
-        memory_test_status_name: Text,
+        memory_test_status_name: CompactString,
         /// The same for disks.
         storage_test_status: i64,
         /// In words.
-        storage_test_status_name: Text,
+        storage_test_status_name: CompactString,
         /// The same for the network.
         network_test_status: i64,
         /// In words.
-        network_test_status_name: Text,
+        network_test_status_name: CompactString,
         /// The same for interfaces.
         interface_test_status: i64,
         /// In words.
-        interface_test_status_name: Text,
+        interface_test_status_name: CompactString,
         /// The same for the rest.
         other_test_status: i64,
         /// In words.
-        other_test_status_name: Text,
+        other_test_status_name: CompactString,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Interfaces of nodes.
 
+use compact_str::CompactString;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
@@ -7,7 +8,6 @@ use crate::ids::{InterfaceId, LinkId, SystemId};
 use crate::macros::model;
 use crate::model::{InterfaceType, LinkMode, Subnet, Vlan};
 use crate::shared::Shared;
-use crate::text::Text;
 
 model! {
     /// A network interface.
@@ -49,11 +49,11 @@ model! {
         /// The node that it belongs to.
         system_id: Option<SystemId>,
         /// The vendor.
-        vendor: Option<Text>,
+        vendor: Option<CompactString>,
         /// The product.
-        product: Option<Text>,
+        product: Option<CompactString>,
         /// The firmware's version.
-        firmware_version: Option<Text>,
+        firmware_version: Option<CompactString>,
         /// The NUMA node.
         numa_node: Option<u32>,
         /// How many virtual functions it can have.

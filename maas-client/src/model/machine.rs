@@ -1,5 +1,6 @@
 //! Machines.
 
+use compact_str::CompactString;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
@@ -14,7 +15,6 @@ use crate::model::{
     Zone,
 };
 use crate::shared::Shared;
-use crate::text::Text;
 
 model! {
     /// A machine.
@@ -30,11 +30,11 @@ model! {
         /// Its state.
         status: NodeStatus,
         /// The state in MAAS's words.
-        status_name: Text,
+        status_name: CompactString,
         /// What was last said about the state.
-        status_message: Text,
+        status_message: CompactString,
         /// What it is doing in this state.
-        status_action: Text,
+        status_action: CompactString,
         /// Whether it has power, as MAAS last saw it.
         power_state: PowerState,
         /// The power driver.
@@ -92,13 +92,13 @@ model! {
         /// The release deployed.
         distro_series: String,
         /// The kernel deployed.
-        hwe_kernel: Option<Text>,
+        hwe_kernel: Option<CompactString>,
         /// The oldest kernel that it may be given.
-        min_hwe_kernel: Text,
+        min_hwe_kernel: CompactString,
         /// `uefi` or `pxe`, where known.
-        bios_boot_method: Option<Text>,
+        bios_boot_method: Option<CompactString>,
         /// The mainboard's UUID.
-        hardware_uuid: Option<Text>,
+        hardware_uuid: Option<CompactString>,
         /// Vendor, product, firmware and so on.
         hardware_info: Box<HardwareInfo>,
         /// NUMA nodes.
@@ -108,15 +108,15 @@ model! {
         /// 0 machine, 1 device, 2 rack, 3 region, 4 both.
         node_type: i64,
         /// The same in words.
-        node_type_name: Text,
+        node_type_name: CompactString,
         /// How commissioning ended, as a script status number (2 is passed, 3 failed).
         commissioning_status: i64,
         /// The same in words.
-        commissioning_status_name: Text,
+        commissioning_status_name: CompactString,
         /// How the tests ended.
         testing_status: i64,
         /// The same in words.
-        testing_status_name: Text,
+        testing_status_name: CompactString,
         /// The results of the last commissioning.
         current_commissioning_result_id: Option<ScriptSetId>,
         /// The results of the last tests.
@@ -132,33 +132,33 @@ model! {
         /// How often, in seconds.
         sync_interval: Option<u64>,
         /// When it was last reported.
-        last_sync: Option<Text>,
+        last_sync: Option<CompactString>,
         /// When it will be reported next.
-        next_sync: Option<Text>,
+        next_sync: Option<CompactString>,
         /// How the hardware tests of one kind last ended, as a script status number; -1 where none ran.
         cpu_test_status: i64,
         /// The same in words.
-        cpu_test_status_name: Text,
+        cpu_test_status_name: CompactString,
         /// The same for memory.
         memory_test_status: i64,
         /// In words.
-        memory_test_status_name: Text,
+        memory_test_status_name: CompactString,
         /// The same for disks.
         storage_test_status: i64,
         /// In words.
-        storage_test_status_name: Text,
+        storage_test_status_name: CompactString,
         /// The same for the network.
         network_test_status: i64,
         /// In words.
-        network_test_status_name: Text,
+        network_test_status_name: CompactString,
         /// The same for interfaces.
         interface_test_status: i64,
         /// In words.
-        interface_test_status_name: Text,
+        interface_test_status_name: CompactString,
         /// The same for the rest.
         other_test_status: i64,
         /// In words.
-        other_test_status_name: Text,
+        other_test_status_name: CompactString,
         /// The time to live of its names, in seconds.
         address_ttl: Option<u32>,
         /// Its volume groups, by id.

@@ -4,48 +4,48 @@ use crate::ids::{NodeDeviceId, ScriptSetId, SystemId};
 use crate::macros::model;
 use crate::model::{Domain, Interface, PowerState, Service, Zone};
 use crate::shared::Shared;
-use crate::text::Text;
+use compact_str::CompactString;
 
 model! {
     #[derive(Default)]
     /// What a node says of its make; what it does not tell is `Unknown`.
     HardwareInfo {
         /// The maker of the whole.
-        system_vendor: Text,
+        system_vendor: CompactString,
         /// What it is sold as.
-        system_product: Text,
+        system_product: CompactString,
         /// The family of products.
-        system_family: Text,
+        system_family: CompactString,
         /// Its version.
-        system_version: Text,
+        system_version: CompactString,
         /// The number it is ordered by.
-        system_sku: Text,
+        system_sku: CompactString,
         /// Its serial number.
-        system_serial: Text,
+        system_serial: CompactString,
         /// The processor.
-        cpu_model: Text,
+        cpu_model: CompactString,
         /// The mainboard's maker.
-        mainboard_vendor: Text,
+        mainboard_vendor: CompactString,
         /// The mainboard.
-        mainboard_product: Text,
+        mainboard_product: CompactString,
         /// Its version.
-        mainboard_version: Text,
+        mainboard_version: CompactString,
         /// Its serial number.
-        mainboard_serial: Text,
+        mainboard_serial: CompactString,
         /// The firmware's maker.
-        mainboard_firmware_vendor: Text,
+        mainboard_firmware_vendor: CompactString,
         /// The firmware's version.
-        mainboard_firmware_version: Text,
+        mainboard_firmware_version: CompactString,
         /// The firmware's date, as its maker writes it.
-        mainboard_firmware_date: Text,
+        mainboard_firmware_date: CompactString,
         /// The chassis's maker.
-        chassis_vendor: Text,
+        chassis_vendor: CompactString,
         /// Its kind.
-        chassis_type: Text,
+        chassis_type: CompactString,
         /// Its version.
-        chassis_version: Text,
+        chassis_version: CompactString,
         /// Its serial number.
-        chassis_serial: Text,
+        chassis_serial: CompactString,
     }
 }
 
@@ -93,7 +93,7 @@ model! {
         /// 0 machine, 1 device, 2 rack, 3 region, 4 both.
         node_type: i64,
         /// The same in words.
-        node_type_name: Text,
+        node_type_name: CompactString,
         /// Its domain.
         domain: Option<Shared<Domain>>,
         /// Its zone.
@@ -129,19 +129,19 @@ model! {
         /// A controller's services.
         service_set: Vec<Service>,
         /// The mainboard's UUID.
-        hardware_uuid: Option<Text>,
+        hardware_uuid: Option<CompactString>,
         /// Vendor, product, firmware and so on.
         hardware_info: Box<HardwareInfo>,
         /// What it is doing.
-        status_action: Text,
+        status_action: CompactString,
         /// How commissioning ended, as a script status number (2 is passed, 3 failed).
         commissioning_status: i64,
         /// The same in words.
-        commissioning_status_name: Text,
+        commissioning_status_name: CompactString,
         /// How the tests ended.
         testing_status: i64,
         /// The same in words.
-        testing_status_name: Text,
+        testing_status_name: CompactString,
         /// The results of the last commissioning.
         current_commissioning_result_id: Option<ScriptSetId>,
         /// The results of the last tests.
@@ -151,27 +151,27 @@ model! {
         /// How the hardware tests of one kind last ended, as a script status number; -1 where none ran.
         cpu_test_status: i64,
         /// The same in words.
-        cpu_test_status_name: Text,
+        cpu_test_status_name: CompactString,
         /// The same for memory.
         memory_test_status: i64,
         /// In words.
-        memory_test_status_name: Text,
+        memory_test_status_name: CompactString,
         /// The same for disks.
         storage_test_status: i64,
         /// In words.
-        storage_test_status_name: Text,
+        storage_test_status_name: CompactString,
         /// The same for the network.
         network_test_status: i64,
         /// In words.
-        network_test_status_name: Text,
+        network_test_status_name: CompactString,
         /// The same for interfaces.
         interface_test_status: i64,
         /// In words.
-        interface_test_status_name: Text,
+        interface_test_status_name: CompactString,
         /// The same for the rest.
         other_test_status: i64,
         /// In words.
-        other_test_status_name: Text,
+        other_test_status_name: CompactString,
     }
 }
 

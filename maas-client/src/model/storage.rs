@@ -4,7 +4,7 @@ use crate::ids::{
     BcacheId, BlockDeviceId, CacheSetId, PartitionId, RaidId, SystemId, VmfsId, VolumeGroupId,
 };
 use crate::macros::model;
-use crate::text::Text;
+use compact_str::CompactString;
 
 model! {
     /// A block device.
@@ -16,7 +16,7 @@ model! {
         /// Its name, such as `sda`.
         name: String,
         /// `physical` or `virtual`.
-        r#type: Text,
+        r#type: CompactString,
         /// Its size in bytes.
         size: u64,
         /// What is not used of it, in bytes.
@@ -26,33 +26,33 @@ model! {
         /// Its block's size in bytes.
         block_size: u32,
         /// Its path.
-        path: Text,
+        path: CompactString,
         /// Its path by id.
-        id_path: Option<Text>,
+        id_path: Option<CompactString>,
         /// The model.
-        model: Option<Text>,
+        model: Option<CompactString>,
         /// The serial number.
-        serial: Option<Text>,
+        serial: Option<CompactString>,
         /// The firmware's version.
-        firmware_version: Option<Text>,
+        firmware_version: Option<CompactString>,
         /// Tags (`ssd`, `rotary`...).
         tags: Vec<String>,
         /// What it is used for, in words.
-        used_for: Text,
+        used_for: CompactString,
         /// `GPT`, `MBR` or none.
-        partition_table_type: Option<Text>,
+        partition_table_type: Option<CompactString>,
         /// Its partitions.
         partitions: Vec<Partition>,
         /// Its file system.
         filesystem: Option<Box<Filesystem>>,
         /// Its UUID.
-        uuid: Option<Text>,
+        uuid: Option<CompactString>,
         /// The NUMA node.
         numa_node: Option<u32>,
         /// The node.
         system_id: Option<SystemId>,
         /// The storage pool of its VM host, of a composed machine's disk.
-        storage_pool: Option<Text>,
+        storage_pool: Option<CompactString>,
     }
 }
 
@@ -64,21 +64,21 @@ model! {
             id: PartitionId,
         ]
         /// Its UUID.
-        uuid: Option<Text>,
+        uuid: Option<CompactString>,
         /// Its size in bytes.
         size: u64,
         /// Whether it can be booted.
         bootable: bool,
         /// Its path.
-        path: Text,
+        path: CompactString,
         /// Tags.
         tags: Vec<String>,
         /// Its file system.
         filesystem: Option<Box<Filesystem>>,
         /// What it is used for, in words.
-        used_for: Text,
+        used_for: CompactString,
         /// `partition`.
-        r#type: Text,
+        r#type: CompactString,
         /// The device that it lies on.
         device_id: Option<BlockDeviceId>,
         /// The node.
@@ -90,15 +90,15 @@ model! {
     /// A file system.
     Filesystem {
         /// Its type, such as `ext4`.
-        fstype: Text,
+        fstype: CompactString,
         /// Its label.
-        label: Option<Text>,
+        label: Option<CompactString>,
         /// Its UUID.
-        uuid: Option<Text>,
+        uuid: Option<CompactString>,
         /// Where it is mounted.
-        mount_point: Option<Text>,
+        mount_point: Option<CompactString>,
         /// How.
-        mount_options: Option<Text>,
+        mount_options: Option<CompactString>,
     }
 }
 
@@ -216,17 +216,17 @@ model! {
             id: i64,
         ]
         /// `physical`, `virtual` or `partition`.
-        r#type: Text,
+        r#type: CompactString,
         /// Its name; a partition has none.
         name: String,
         /// Its size in bytes.
         size: u64,
         /// Its path.
-        path: Text,
+        path: CompactString,
         /// Its UUID.
-        uuid: Option<Text>,
+        uuid: Option<CompactString>,
         /// What it is used for, in words.
-        used_for: Text,
+        used_for: CompactString,
         /// The node.
         system_id: Option<SystemId>,
     }
