@@ -39,6 +39,8 @@ pub(super) struct Core {
     clock: Clock,
     tap: Option<Tap>,
     changed: Option<Changed>,
+    /// Held until a change is kept: nobody is told of it before.
+    saving: Mutex<()>,
     events: broadcast::Sender<Told>,
     /// Held by whoever tells what has happened, so that it is told in order.
     telling: tokio::sync::Mutex<()>,
@@ -114,6 +116,7 @@ pub(super) async fn start(b: Builder) -> Result<Fake> {
         clock: b.clock,
         tap: b.tap,
         changed: b.changed,
+        saving: Mutex::default(),
         events: broadcast::channel(4096).0,
         telling: tokio::sync::Mutex::new(()),
         listen: b.https,
@@ -209,6 +212,7 @@ impl Core {
 
     /// Has the state kept, if it was changed.
     pub(super) fn saved(&self) {
+        let _one = lock(&self.saving);
         let dirty = self.with(|w| std::mem::take(&mut w.dirty));
         if dirty && let Some(changed) = &self.changed {
             changed();
@@ -227,6 +231,7 @@ impl Core {
 
     /// Tells what has happened, keeps the state, listens where it should.
     pub(super) async fn settle(&self) {
+        self.saved();
         // Whoever holds it tells everything; and the world may ask us something meanwhile.
         if let Ok(_telling) = self.telling.try_lock() {
             loop {

@@ -136,6 +136,7 @@ impl LabBuilder {
             seen: self.seen,
             calls: Mutex::default(),
             book: Mutex::new(book),
+            noting: Mutex::default(),
             wire: OnceLock::new(),
             host: OnceLock::new(),
             maas: OnceLock::new(),
@@ -186,7 +187,12 @@ pub(super) fn changed(
     snapshot: fn(&World) -> Option<Value>,
 ) -> Arc<dyn Fn() + Send + Sync> {
     let world = Arc::downgrade(world);
+    // One at a time from the look to the file: of two changes at once the later one stays.
+    let order = std::sync::Mutex::new(());
     Arc::new(move || {
+        let _one = order
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(world) = world.upgrade()
             && let Some(state) = snapshot(&world)
         {

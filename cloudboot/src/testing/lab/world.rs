@@ -37,6 +37,8 @@ pub(super) struct World {
     pub(super) seen: Option<SeenCall>,
     pub(super) calls: Mutex<BTreeMap<String, u64>>,
     pub(super) book: Mutex<Book>,
+    /// Held from a change of the book until it is on the disk.
+    pub(super) noting: Mutex<()>,
     pub(super) wire: OnceLock<Wire>,
     pub(super) host: OnceLock<LabHostServer>,
     pub(super) maas: OnceLock<FakeRegion>,
@@ -134,6 +136,8 @@ impl World {
 
     /// The book, changed and kept.
     pub(super) fn note<T>(&self, change: impl FnOnce(&mut Book) -> T) -> T {
+        // What is written last is what was noted last.
+        let _one = lock(&self.noting);
         let (result, value) = {
             let mut book = lock(&self.book);
             let result = change(&mut book);
