@@ -85,12 +85,12 @@ start)
       '\'' _ "$@"' _ "$DIR" "$GROUP" "$BASE" "$cpu" </dev/null >"$DIR/out" 2>&1 &
     echo $! >"$DIR/pid"
   fi
-  for _ in $(seq 300); do
+  for _ in $(seq 900); do
     i=$(init_of || true)
     if [ -n "$i" ] && [ -S "/proc/$i/root/run/dbus/system_bus_socket" ] && nsenter -t "$i" -a systemctl is-active -q systemd-networkd 2>/dev/null; then echo "$i"; exit; fi
     sleep .1
   done
-  tail -n 20 "$DIR/out" >&2; exit 1 ;;
+  echo "its networkd was not active within a minute and a half" >&2; tail -n 20 "$DIR/out" >&2; exit 1 ;;
 stop)
   # Whoever is in its group ends, be it that the unshare above is gone already; then it is waited for.
   if mine; then kill -KILL "$(cat "$DIR/pid")" 2>/dev/null || true; fi
