@@ -40,7 +40,7 @@ impl AccessParameters {
         let application = self.application(charm)?;
         let address = status
             .units_of(&application)
-            .map(|(_, unit)| unit.public_address.clone())
+            .map(|(_, unit)| unit.public_address.to_string())
             .find(|address| !address.is_empty());
         let address = address.ok_or_else(|| {
             Error::transient(

@@ -65,7 +65,7 @@ impl Vault {
                 let host = if unit.public_address.contains(':') {
                     format!("[{}]", unit.public_address)
                 } else {
-                    unit.public_address.clone()
+                    unit.public_address.to_string()
                 };
                 Some(VaultUnit {
                     name: name.to_owned(),

@@ -11,6 +11,7 @@ pub mod keys;
 pub mod logs;
 pub mod machines;
 pub mod models;
+pub(crate) mod object;
 pub mod offers;
 pub mod progress;
 pub mod repository;

@@ -1,11 +1,15 @@
 //! `Client.FullStatus`, typed. Shapes of 3.1 to 4.0; what a newer server adds is ignored, new words survive as `Unknown`.
+//! The texts that there are by the thousand are [`CompactString`]s, which hold up to 24 bytes in place.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use compact_str::CompactString;
+use litemap::LiteMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::nullable;
+use super::object::object;
 use crate::client::Client;
 use crate::error::Result;
 
@@ -187,29 +191,23 @@ words! {
     }
 }
 
-/// A status with its text.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(
-    rename_all = "kebab-case",
-    default,
-    bound(deserialize = "S: Deserialize<'de> + Default")
-)]
-pub struct Status<S> {
-    /// The word.
-    pub status: S,
-    /// The text beside it.
-    #[serde(deserialize_with = "nullable")]
-    pub info: String,
-    /// Since when; RFC 3339, or none.
-    pub since: Option<String>,
-    /// What else is known; `hook` and `hook-name` of a failed hook.
-    #[serde(deserialize_with = "nullable")]
-    pub data: BTreeMap<String, serde_json::Value>,
-    /// The agent's version.
-    #[serde(deserialize_with = "nullable")]
-    pub version: String,
-    /// Whether the thing lives.
-    pub life: Life,
+object! {
+    /// A status with its text.
+    #[derive(PartialEq)]
+    pub struct Status<S> {
+        /// The word.
+        pub status: S,
+        /// The text beside it.
+        pub info: CompactString,
+        /// Since when; RFC 3339, or none.
+        pub since: Option<CompactString>,
+        /// What else is known; `hook` and `hook-name` of a failed hook.
+        pub data: BTreeMap<String, serde_json::Value>,
+        /// The agent's version.
+        pub version: CompactString,
+        /// Whether the thing lives.
+        pub life: Life,
+    }
 }
 
 /// An operating system and its channel.
@@ -228,30 +226,25 @@ impl fmt::Display for Base {
     }
 }
 
-/// All of a model.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-#[non_exhaustive]
-pub struct FullStatus {
-    /// The model.
-    pub model: ModelStatus,
-    /// Machines by id; containers are inside.
-    #[serde(deserialize_with = "nullable")]
-    pub machines: BTreeMap<String, Machine>,
-    /// Applications by name.
-    #[serde(deserialize_with = "nullable")]
-    pub applications: BTreeMap<String, Application>,
-    /// Applications of other models.
-    #[serde(deserialize_with = "nullable")]
-    pub remote_applications: BTreeMap<String, serde_json::Value>,
-    /// Offers.
-    #[serde(deserialize_with = "nullable")]
-    pub offers: BTreeMap<String, serde_json::Value>,
-    /// Relations, in no order.
-    #[serde(deserialize_with = "nullable")]
-    pub relations: Vec<Relation>,
-    /// The controller's clock.
-    pub controller_timestamp: Option<String>,
+object! {
+    /// All of a model.
+    #[non_exhaustive]
+    pub struct FullStatus {
+        /// The model.
+        pub model: ModelStatus,
+        /// Machines by id; containers are inside.
+        pub machines: BTreeMap<CompactString, Machine>,
+        /// Applications by name.
+        pub applications: BTreeMap<String, Application>,
+        /// Applications of other models.
+        pub remote_applications: BTreeMap<String, serde_json::Value>,
+        /// Offers.
+        pub offers: BTreeMap<String, serde_json::Value>,
+        /// Relations, in no order.
+        pub relations: Vec<Relation>,
+        /// The controller's clock.
+        pub controller_timestamp: Option<String>,
+    }
 }
 
 /// The model in a status.
@@ -275,113 +268,92 @@ pub struct ModelStatus {
     pub model_status: Status<WorkloadStatus>,
 }
 
-/// A machine or container.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-#[non_exhaustive]
-pub struct Machine {
-    /// `0`, `0/lxd/1`.
-    pub id: String,
-    /// The agent.
-    pub agent_status: Status<MachineStatus>,
-    /// The instance.
-    pub instance_status: Status<InstanceStatus>,
-    /// The provider's id (MAAS: the system id), or `pending`.
-    #[serde(deserialize_with = "nullable")]
-    pub instance_id: String,
-    /// The name in the provider.
-    #[serde(deserialize_with = "nullable")]
-    pub display_name: String,
-    /// The machine's own name.
-    #[serde(deserialize_with = "nullable")]
-    pub hostname: String,
-    /// The address that Juju prefers.
-    #[serde(deserialize_with = "nullable")]
-    pub dns_name: String,
-    /// All addresses.
-    #[serde(deserialize_with = "nullable")]
-    pub ip_addresses: Vec<String>,
-    /// 3.x before bases.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub series: Option<String>,
-    /// Operating system.
-    pub base: Base,
-    /// `cores=2 mem=4096M`.
-    #[serde(deserialize_with = "nullable")]
-    pub constraints: String,
-    /// `arch=amd64 cores=4 mem=8192M tags=control availability-zone=default`.
-    #[serde(deserialize_with = "nullable")]
-    pub hardware: String,
-    /// Containers on it.
-    #[serde(deserialize_with = "nullable")]
-    pub containers: BTreeMap<String, Machine>,
-    /// Interfaces with their spaces.
-    #[serde(
-        deserialize_with = "nullable",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
-    pub network_interfaces: BTreeMap<String, NetworkInterface>,
+object! {
+    /// A machine or container.
+    #[non_exhaustive]
+    pub struct Machine {
+        /// `0`, `0/lxd/1`.
+        pub id: CompactString,
+        /// The agent.
+        pub agent_status: Status<MachineStatus>,
+        /// The instance.
+        pub instance_status: Status<InstanceStatus>,
+        /// The provider's id (MAAS: the system id), or `pending`.
+        pub instance_id: CompactString,
+        /// The name in the provider.
+        pub display_name: CompactString,
+        /// The machine's own name.
+        pub hostname: CompactString,
+        /// The address that Juju prefers.
+        pub dns_name: CompactString,
+        /// All addresses.
+        pub ip_addresses: Vec<CompactString>,
+        /// 3.x before bases.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub series: Option<CompactString>,
+        /// Operating system.
+        pub base: Base,
+        /// `cores=2 mem=4096M`.
+        pub constraints: CompactString,
+        /// `arch=amd64 cores=4 mem=8192M tags=control availability-zone=default`.
+        pub hardware: CompactString,
+        /// Containers on it.
+        pub containers: BTreeMap<CompactString, Machine>,
+        /// Interfaces with their spaces.
+        #[serde(skip_serializing_if = "LiteMap::is_empty")]
+        pub network_interfaces: LiteMap<CompactString, NetworkInterface>,
+    }
 }
 
-/// An interface of a machine.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-#[non_exhaustive]
-pub struct NetworkInterface {
-    /// With prefix length.
-    #[serde(deserialize_with = "nullable")]
-    pub ip_addresses: Vec<String>,
-    /// Hardware address.
-    #[serde(deserialize_with = "nullable")]
-    pub mac_address: String,
-    /// Juju's space.
-    #[serde(deserialize_with = "nullable")]
-    pub space: String,
-    /// Link state.
-    pub is_up: bool,
+object! {
+    /// An interface of a machine.
+    #[non_exhaustive]
+    pub struct NetworkInterface {
+        /// With prefix length.
+        pub ip_addresses: Vec<CompactString>,
+        /// Hardware address.
+        pub mac_address: CompactString,
+        /// Juju's space.
+        pub space: CompactString,
+        /// Link state.
+        pub is_up: bool,
+    }
 }
 
-/// An application.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-#[non_exhaustive]
-pub struct Application {
-    /// `ch:amd64/keystone-1101`, `local:web-0`.
-    pub charm: String,
-    /// Only of charms from a store.
-    #[serde(deserialize_with = "nullable")]
-    pub charm_channel: String,
-    /// Only of charms from a store.
-    pub charm_rev: Option<i64>,
-    /// 3.x before bases.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub series: Option<String>,
-    /// Operating system.
-    pub base: Base,
-    /// Open to the world.
-    pub exposed: bool,
-    /// By endpoint, where it is narrower.
-    #[serde(deserialize_with = "nullable")]
-    pub exposed_endpoints: BTreeMap<String, ExposedEndpoint>,
-    /// Whether it lives.
-    pub life: Life,
-    /// By endpoint: the applications related.
-    #[serde(deserialize_with = "nullable")]
-    pub relations: BTreeMap<String, Vec<String>>,
-    /// The principals of a subordinate.
-    #[serde(deserialize_with = "nullable")]
-    pub subordinate_to: Vec<String>,
-    /// Units by name; a subordinate's are under its principals'.
-    #[serde(deserialize_with = "nullable")]
-    pub units: BTreeMap<String, Unit>,
-    /// The worst of its units', or what its leader set.
-    pub status: Status<WorkloadStatus>,
-    /// What the charm says that it runs.
-    #[serde(deserialize_with = "nullable")]
-    pub workload_version: String,
-    /// Endpoint to space.
-    #[serde(deserialize_with = "nullable")]
-    pub endpoint_bindings: BTreeMap<String, String>,
+object! {
+    /// An application.
+    #[non_exhaustive]
+    pub struct Application {
+        /// `ch:amd64/keystone-1101`, `local:web-0`.
+        pub charm: String,
+        /// Only of charms from a store.
+        pub charm_channel: String,
+        /// Only of charms from a store.
+        pub charm_rev: Option<i64>,
+        /// 3.x before bases.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub series: Option<String>,
+        /// Operating system.
+        pub base: Base,
+        /// Open to the world.
+        pub exposed: bool,
+        /// By endpoint, where it is narrower.
+        pub exposed_endpoints: BTreeMap<String, ExposedEndpoint>,
+        /// Whether it lives.
+        pub life: Life,
+        /// By endpoint: the applications related.
+        pub relations: BTreeMap<String, Vec<String>>,
+        /// The principals of a subordinate.
+        pub subordinate_to: Vec<String>,
+        /// Units by name; a subordinate's are under its principals'.
+        pub units: BTreeMap<CompactString, Unit>,
+        /// The worst of its units', or what its leader set.
+        pub status: Status<WorkloadStatus>,
+        /// What the charm says that it runs.
+        pub workload_version: String,
+        /// Endpoint to space.
+        pub endpoint_bindings: BTreeMap<String, String>,
+    }
 }
 
 impl Application {
@@ -391,82 +363,77 @@ impl Application {
     }
 }
 
-/// To whom an endpoint is open.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-pub struct ExposedEndpoint {
-    /// Spaces.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
-    pub expose_to_spaces: Vec<String>,
-    /// Networks.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
-    pub expose_to_cidrs: Vec<String>,
+object! {
+    /// To whom an endpoint is open.
+    #[derive(PartialEq, Eq)]
+    pub struct ExposedEndpoint {
+        /// Spaces.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub expose_to_spaces: Vec<String>,
+        /// Networks.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub expose_to_cidrs: Vec<String>,
+    }
 }
 
-/// A unit.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-#[non_exhaustive]
-pub struct Unit {
-    /// The agent.
-    pub agent_status: Status<AgentStatus>,
-    /// The workload.
-    pub workload_status: Status<WorkloadStatus>,
-    /// What the charm says that it runs.
-    #[serde(deserialize_with = "nullable")]
-    pub workload_version: String,
-    /// The machine's id; empty for subordinates.
-    #[serde(deserialize_with = "nullable")]
-    pub machine: String,
-    /// `80/tcp`.
-    #[serde(deserialize_with = "nullable")]
-    pub opened_ports: Vec<String>,
-    /// Address for clients.
-    #[serde(deserialize_with = "nullable")]
-    pub public_address: String,
-    /// The charm, while it differs from its application's.
-    #[serde(deserialize_with = "nullable")]
-    pub charm: String,
-    /// Units of subordinates by name.
-    #[serde(deserialize_with = "nullable")]
-    pub subordinates: BTreeMap<String, Unit>,
-    /// Whether it leads.
-    pub leader: bool,
+object! {
+    /// A unit.
+    #[non_exhaustive]
+    pub struct Unit {
+        /// The agent.
+        pub agent_status: Status<AgentStatus>,
+        /// The workload.
+        pub workload_status: Status<WorkloadStatus>,
+        /// What the charm says that it runs.
+        pub workload_version: CompactString,
+        /// The machine's id; empty for subordinates.
+        pub machine: CompactString,
+        /// `80/tcp`.
+        pub opened_ports: Vec<CompactString>,
+        /// Address for clients.
+        pub public_address: CompactString,
+        /// The charm, while it differs from its application's.
+        pub charm: CompactString,
+        /// Units of subordinates by name.
+        pub subordinates: BTreeMap<CompactString, Unit>,
+        /// Whether it leads.
+        pub leader: bool,
+    }
 }
 
-/// A relation.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-#[non_exhaustive]
-pub struct Relation {
-    /// Its number.
-    pub id: i64,
-    /// `web:db database:db`.
-    pub key: String,
-    /// `pgsql`.
-    pub interface: String,
-    /// `global` or `container`.
-    pub scope: String,
-    /// One (peers) or two.
-    #[serde(deserialize_with = "nullable")]
-    pub endpoints: Vec<Endpoint>,
-    /// `joining`, `joined`, `suspended`.
-    pub status: Status<WorkloadStatus>,
+object! {
+    /// A relation.
+    #[non_exhaustive]
+    pub struct Relation {
+        /// Its number.
+        pub id: i64,
+        /// `web:db database:db`.
+        pub key: String,
+        /// `pgsql`.
+        pub interface: String,
+        /// `global` or `container`.
+        pub scope: String,
+        /// One (peers) or two.
+        pub endpoints: Vec<Endpoint>,
+        /// `joining`, `joined`, `suspended`.
+        pub status: Status<WorkloadStatus>,
+    }
 }
 
-/// One end of a relation.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-#[non_exhaustive]
-pub struct Endpoint {
-    /// The application.
-    pub application: String,
-    /// The endpoint's name.
-    pub name: String,
-    /// `provider`, `requirer`, `peer`.
-    pub role: String,
-    /// Whether the application is a subordinate.
-    pub subordinate: bool,
+object! {
+    /// One end of a relation.
+    #[derive(PartialEq)]
+    #[non_exhaustive]
+    pub struct Endpoint {
+        /// The application.
+        pub application: String,
+        /// The endpoint's name.
+        pub name: String,
+        /// `provider`, `requirer`, `peer`.
+        pub role: String,
+        /// Whether the application is a subordinate.
+        pub subordinate: bool,
+    }
 }
 
 impl FullStatus {
@@ -508,7 +475,7 @@ impl FullStatus {
         let mut at = self.machines.get(id.split('/').next()?)?;
         let parts: Vec<&str> = id.split('/').collect();
         for n in (3..=parts.len()).step_by(2) {
-            at = at.containers.get(&parts[..n].join("/"))?;
+            at = at.containers.get(parts[..n].join("/").as_str())?;
         }
         Some(at)
     }

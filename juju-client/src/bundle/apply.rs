@@ -559,7 +559,7 @@ impl Executor<'_> {
         }
         let status = self.client.status().await?;
         match status.unit(&name) {
-            Some(u) if !u.machine.is_empty() => Ok(u.machine.clone()),
+            Some(u) if !u.machine.is_empty() => Ok(u.machine.to_string()),
             _ => Err(Error::new(
                 ErrorKind::NotFound,
                 format!("find the machine of {name}"),

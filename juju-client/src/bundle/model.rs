@@ -138,19 +138,19 @@ impl Model {
         for machine in status.all_machines() {
             let e = ExistingMachine {
                 base: machine.base.clone(),
-                constraints: machine.constraints.clone(),
+                constraints: machine.constraints.to_string(),
                 annotations: annotations
                     .get(&crate::machine_tag(&machine.id))
                     .cloned()
                     .unwrap_or_default(),
             };
-            m.machines.insert(machine.id.clone(), e);
+            m.machines.insert(machine.id.to_string(), e);
         }
         for (name, app) in &status.applications {
             let mut units: Vec<(String, String)> = app
                 .units
                 .iter()
-                .map(|(n, u)| (n.clone(), u.machine.clone()))
+                .map(|(n, u)| (n.to_string(), u.machine.to_string()))
                 .collect();
             units.sort_by(|a, b| natural::compare(&a.0, &b.0));
             let mut e = ExistingApplication {

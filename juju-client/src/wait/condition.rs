@@ -301,7 +301,7 @@ impl Each {
         };
         let w = &u.workload_status;
         if u.agent_status.status == AgentStatus::Failed {
-            return failed(u.agent_status.info.clone());
+            return failed(u.agent_status.info.to_string());
         }
         let right = self.workload.as_ref().is_none_or(|s| *s == w.status)
             && (!self.idle || u.agent_status.status == AgentStatus::Idle)
@@ -313,7 +313,7 @@ impl Each {
             return One::Right;
         }
         if self.strict && w.status == WorkloadStatus::Error {
-            return failed(w.info.clone());
+            return failed(w.info.to_string());
         }
         if u.agent_status.life == Life::Dying {
             return failed("is being removed".into());
@@ -341,7 +341,7 @@ impl Each {
         let info = if m.instance_status.info.is_empty() {
             m.instance_status.status.to_string()
         } else {
-            m.instance_status.info.clone()
+            m.instance_status.info.to_string()
         };
         One::Pending(format!(
             "machine {} is {} ({info})",

@@ -132,7 +132,7 @@ pub fn explain(status: &FullStatus) -> Option<Blocker> {
             let info = if m.instance_status.info.is_empty() {
                 m.instance_status.status.to_string()
             } else {
-                m.instance_status.info.clone()
+                m.instance_status.info.to_string()
             };
             Blocker {
                 what: format!("machine {}", m.id),

@@ -100,7 +100,7 @@ impl Converged {
                 let info = if m.instance_status.info.is_empty() {
                     m.instance_status.status.to_string()
                 } else {
-                    m.instance_status.info.clone()
+                    m.instance_status.info.to_string()
                 };
                 waiting.push(format!(
                     "machine {} is {} ({info})",
@@ -138,13 +138,13 @@ impl Converged {
             if unit.workload_status.status == WorkloadStatus::Error && !self.tolerate_hook_errors {
                 return Judgement::Failed(Failure {
                     what: format!("unit {name}"),
-                    message: unit.workload_status.info.clone(),
+                    message: unit.workload_status.info.to_string(),
                 });
             }
             if unit.agent_status.status == AgentStatus::Failed {
                 return Judgement::Failed(Failure {
                     what: format!("unit {name}"),
-                    message: unit.agent_status.info.clone(),
+                    message: unit.agent_status.info.to_string(),
                 });
             }
             of += 1;
@@ -200,7 +200,7 @@ pub(super) fn machine_failure(m: &crate::api::status::Machine) -> Option<Failure
         let info = [&m.instance_status.info, &m.agent_status.info]
             .into_iter()
             .find(|i| !i.is_empty())
-            .cloned();
+            .map(|i| i.to_string());
         Failure {
             what: format!("machine {}", m.id),
             message: info.unwrap_or_else(|| m.instance_status.status.to_string()),
