@@ -42,6 +42,8 @@ pub struct TrustToken {
 struct TokenContent {
     #[serde(default)]
     client_name: String,
+    #[serde(default)]
+    server_name: String,
     fingerprint: String,
     #[serde(default)]
     addresses: Option<Vec<String>>,
@@ -51,6 +53,11 @@ impl TrustToken {
     /// The name that the client will have in the trust store.
     pub fn client_name(&self) -> &str {
         &self.content.client_name
+    }
+
+    /// Of a cluster's join token: the name that the joining server will have.
+    pub fn server_name(&self) -> &str {
+        &self.content.server_name
     }
 
     /// The server's fingerprint: what to pin.

@@ -88,7 +88,8 @@ impl Client {
     /// # Errors
     /// If no TLS connection stands within 10 s.
     pub async fn look_at_fingerprint(url: &Url, proxy: Option<&Url>) -> Result<Fingerprint> {
-        crate::websocket::peer_fingerprint(url, proxy, Duration::from_secs(10)).await
+        let shown = crate::websocket::peer_certificate(url, proxy, Duration::from_secs(10)).await?;
+        Ok(Fingerprint::of_der(&shown))
     }
 
     /// The same client within a project.

@@ -1,7 +1,7 @@
 //! Clusters and their members.
 
 use base64::Engine as _;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::answer::Versioned;
 use crate::operation::{Finished, Started};
 use crate::request::{Request, segment};
 use crate::types::{Config, Extra, config, nullable};
-use crate::{Client, Error, ErrorKind, Etag, Result};
+use crate::{Client, Error, ErrorKind, Etag, Fingerprint, Result, TrustToken};
 
 /// GET `/1.0/cluster`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -65,6 +65,136 @@ impl ClusterMember {
     }
 }
 
+/// What a joining server says of itself, for one key of one of the cluster's pools or networks
+/// (`member_config` in a preseed): such as a pool's `source`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct MemberConfig {
+    /// `storage-pool` or `network`.
+    pub entity: String,
+    /// Which one.
+    pub name: String,
+    /// `source`, `size`, `zfs.pool_name`, `bridge.external_interfaces`...
+    pub key: String,
+    /// Its value on the joining server.
+    pub value: String,
+    /// What it means, as the cluster tells it; not read.
+    pub description: String,
+}
+
+impl MemberConfig {
+    /// A pool's, such as `source`.
+    pub fn pool(name: impl Into<String>, key: impl Into<String>, value: impl Into<String>) -> Self {
+        Self {
+            entity: "storage-pool".into(),
+            name: name.into(),
+            key: key.into(),
+            value: value.into(),
+            description: String::new(),
+        }
+    }
+}
+
+/// How a server becomes a member of a cluster that stands. It takes over the cluster's pools,
+/// networks, projects and profiles, and must have no instances of its own.
+#[derive(Debug, Clone)]
+pub struct ClusterJoin {
+    server_name: String,
+    server_address: String,
+    cluster_address: String,
+    certificate: String,
+    secret: SecretString,
+    member_config: Vec<MemberConfig>,
+}
+
+impl ClusterJoin {
+    /// By the cluster's password (`core.trust_password`, LXD before 6), or by a join token's text
+    /// where the rest is known. Addresses are `HOST:PORT`; `certificate` is the cluster's, in PEM.
+    pub fn by_secret(
+        server_name: impl Into<String>,
+        server_address: impl Into<String>,
+        cluster_address: impl Into<String>,
+        certificate: impl Into<String>,
+        secret: SecretString,
+    ) -> Self {
+        Self {
+            server_name: server_name.into(),
+            server_address: server_address.into(),
+            cluster_address: cluster_address.into(),
+            certificate: certificate.into(),
+            secret,
+            member_config: Vec::new(),
+        }
+    }
+
+    /// By a join token (`lxc cluster add NAME`, [`Cluster::join_token`]): its addresses are asked
+    /// in turn until one shows the certificate that the token names. They are asked from here, not
+    /// from the joining server, as `lxd init` does.
+    ///
+    /// # Errors
+    /// If the token cannot be read, or no address shows that certificate within 10 s.
+    pub async fn by_token(token: &SecretString, server_address: impl Into<String>) -> Result<Self> {
+        let attempted = "joining a cluster by a token";
+        let read: TrustToken = token.expose_secret().parse()?;
+        let (wanted, mut tried) = (read.fingerprint()?, Vec::new());
+        for url in read.addresses() {
+            let at = url.authority().to_owned();
+            let limit = std::time::Duration::from_secs(10);
+            match crate::websocket::peer_certificate(&url, None, limit).await {
+                Ok(shown) if Fingerprint::of_der(&shown) == wanted => {
+                    return Ok(Self::by_secret(
+                        read.server_name(),
+                        server_address,
+                        format!(
+                            "{}:{}",
+                            url.host_str().unwrap_or_default(),
+                            url.port_or_known_default().unwrap_or(8443)
+                        ),
+                        crate::tls::certificate_pem(&shown),
+                        token.clone(),
+                    ));
+                }
+                Ok(_) => tried.push(format!("{at} shows another certificate than the token's")),
+                Err(e) => tried.push(format!("{at}: {}", e.message())),
+            }
+        }
+        if tried.is_empty() {
+            tried.push("the token names no address".into());
+        }
+        Err(Error::new(
+            ErrorKind::Connection,
+            attempted,
+            tried.join("; "),
+        ))
+    }
+
+    /// What this server says of the cluster's pools and networks.
+    #[must_use]
+    pub fn member_config(mut self, all: Vec<MemberConfig>) -> Self {
+        self.member_config = all;
+        self
+    }
+
+    /// The name that the server will have in the cluster.
+    pub fn server_name(&self) -> &str {
+        &self.server_name
+    }
+
+    /// The member of the cluster that is asked.
+    pub fn cluster_address(&self) -> &str {
+        &self.cluster_address
+    }
+
+    pub(crate) fn request(&self) -> Request {
+        Request::put("/1.0/cluster").json(json!({
+            "enabled": true, "server_name": self.server_name, "server_address": self.server_address,
+            "cluster_address": self.cluster_address, "cluster_certificate": self.certificate,
+            "cluster_password": self.secret.expose_secret(), "member_config": self.member_config,
+        }))
+    }
+}
+
 /// The cluster that a server is a member of.
 #[derive(Debug, Clone)]
 pub struct Cluster {
@@ -110,6 +240,20 @@ impl Cluster {
             .await?
             .wait()
             .await
+    }
+
+    /// Makes this server a member of a cluster that stands. It needs a name and an address that the
+    /// others can reach; it listens there afterwards. There is no way back but
+    /// [`remove_member`](Cluster::remove_member).
+    ///
+    /// # Errors
+    /// Refused if it is a member already or has instances; the operation fails with LXD's reason if
+    /// the cluster cannot be reached from it, or does not take the secret.
+    pub async fn join(&self, how: &ClusterJoin) -> Result<Finished> {
+        self.client
+            .require("joining a cluster", &["clustering_join"])
+            .await?;
+        self.client.change(how.request()).await?.wait().await
     }
 
     /// The members; none where the server is alone.

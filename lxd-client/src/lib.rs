@@ -177,7 +177,7 @@ pub use builder::ClientBuilder;
 pub use certificates::{Certificates, TrustToken};
 pub use client::Client;
 pub use cloud_init::{CloudInit, Snap, WriteFile};
-pub use cluster::{Cluster, ClusterInfo, ClusterMember};
+pub use cluster::{Cluster, ClusterInfo, ClusterJoin, ClusterMember, MemberConfig};
 pub use command::{Exec, ExecOutput, Signal};
 pub use error::{Error, ErrorKind, Result};
 pub use events::{Event, EventFilter, EventStream, Lifecycle, Logging};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 use tokio_rustls::TlsConnector;
@@ -15,7 +15,7 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 use url::Url;
 
 use crate::client::Transport;
-use crate::{Client, Error, ErrorKind, Fingerprint, Result, tls};
+use crate::{Client, Error, ErrorKind, Result, tls};
 
 /// Any byte stream.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -207,12 +207,12 @@ pub(crate) fn is_end(message: &Message) -> bool {
     matches!(message, Message::Text(_) | Message::Close(_))
 }
 
-/// The fingerprint that a server shows.
-pub(crate) async fn peer_fingerprint(
+/// The certificate that a server shows.
+pub(crate) async fn peer_certificate(
     url: &Url,
     proxy: Option<&Url>,
     limit: Duration,
-) -> Result<Fingerprint> {
+) -> Result<CertificateDer<'static>> {
     let attempted = format!("looking at the certificate of {}", url.authority());
     let env = crate::proxy::from_environment(url);
     let stream = crate::proxy::connect(&attempted, url, proxy.or(env.as_ref()), limit).await?;
@@ -228,6 +228,6 @@ pub(crate) async fn peer_fingerprint(
         .1
         .peer_certificates()
         .and_then(|c| c.first())
-        .map(|c| Fingerprint::of_der(c))
+        .map(|c| c.clone().into_owned())
         .ok_or_else(|| failed("the server showed no certificate".into()))
 }

@@ -370,7 +370,7 @@ async fn a_daemon_that_dies_leaves_nobody_hanging() {
         .unwrap();
 }
 
-/// The first member of a cluster is made by a preseed; joining one is refused before anything.
+/// The first member of a cluster is made by a preseed; what joining one lacks is told before anything.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_preseed_begins_a_cluster() {
     let fake = Fake::builder().start().await.unwrap();
@@ -389,12 +389,24 @@ async fn a_preseed_begins_a_cluster() {
     assert!(lxd.apply_preseed(&begin).await.unwrap().is_empty());
     let other = Preseed::from_yaml("cluster: {enabled: true, server_name: two}").unwrap();
     assert!(lxd.plan_preseed(&other).await.unwrap_err().is_conflict());
-    for joining in ["cluster_token: abcdef", "cluster_address: '10.0.0.1:8443'"] {
+    for (joining, lacks) in [
+        ("server_address: '10.0.0.2', cluster_token: abcdef", "token"),
+        ("cluster_token: abcdef", "server_address"),
+        ("cluster_address: '10.0.0.1:8443'", "server_address"),
+        (
+            "cluster_address: '10.0.0.1', server_address: '10.0.0.2', cluster_password: abcdef",
+            "cluster_certificate",
+        ),
+    ] {
         let yaml = format!("cluster: {{enabled: true, server_name: two, {joining}}}");
         let join = Preseed::from_yaml(&yaml).unwrap();
         assert!(!format!("{join:?}").contains("abcdef"));
-        let error = lxd.apply_preseed(&join).await.unwrap_err();
+        let error = client(&Fake::builder().start().await.unwrap())
+            .apply_preseed(&join)
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), lxd_client::ErrorKind::Invalid, "{error}");
+        assert!(error.to_string().contains(lacks), "{error}");
     }
     let off = Preseed::from_yaml("cluster: {enabled: false}").unwrap();
     assert!(lxd.plan_preseed(&off).await.unwrap().is_empty());

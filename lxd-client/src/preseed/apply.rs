@@ -24,6 +24,7 @@ impl Client {
     pub async fn apply_preseed(&self, preseed: &Preseed) -> Result<PreseedPlan> {
         preseed.check()?;
         let mut done = PreseedPlan::default();
+        done.notes.extend(preseed.passed_over());
         let mut undo: Vec<(String, Request)> = Vec::new();
         match self.preseed_forward(preseed, &mut done, &mut undo).await {
             Ok(()) => Ok(done),
@@ -97,7 +98,10 @@ impl Client {
             undo.extend(step.backward.map(|r| (step.change.object.clone(), r)));
             done.changes.push(step.change);
         }
-        self.write_secrets(preseed).await
+        match preseed.joining() {
+            Some(_) => Ok(()),
+            None => self.write_secrets(preseed).await,
+        }
     }
 
     /// Secrets that stand already, and so were no change, may be others than the preseed's.

@@ -11,10 +11,11 @@ mod plan;
 
 use std::fmt;
 
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::types::{Config, Devices, config, devices, nullable};
-use crate::{Error, Result};
+use crate::{ClusterJoin, Error, MemberConfig, Result, TrustToken};
 
 pub use plan::{PreseedChange, PreseedPlan};
 
@@ -41,8 +42,9 @@ pub struct Preseed {
     /// Projects.
     #[serde(deserialize_with = "nullable")]
     pub projects: Vec<PreseedProject>,
-    /// Whether this is to be the first member of a cluster, made last of all. Joining one that
-    /// stands is refused: it is done on the joining machine, with its own key.
+    /// Whether this is to be the first member of a cluster, made last of all; or a member of one
+    /// that stands, whose pools, networks, projects and profiles it takes over: nothing else of the
+    /// document is looked at then, as `lxd init` does.
     pub cluster: Option<PreseedCluster>,
 }
 
@@ -138,34 +140,95 @@ pub struct PreseedProject {
 }
 
 /// The cluster part of a preseed.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct PreseedCluster {
     /// Whether it is to be a cluster.
     pub enabled: bool,
-    /// The member's name.
+    /// The member's name (a token holds it as well).
     pub server_name: String,
-    /// A member of the cluster to be joined; empty where a new one is begun.
+    /// Where a joining member listens for the others: `HOST:PORT`.
+    pub server_address: String,
+    /// A member of the cluster to be joined; empty where a new one is begun, or there is a token.
     pub cluster_address: String,
-    /// Whether there is a token by which one is to be joined (which is not kept).
-    #[serde(
-        rename = "cluster_token",
-        deserialize_with = "is_given",
-        skip_serializing
-    )]
-    pub joins_by_token: bool,
+    /// The certificate of the cluster to be joined, in PEM; not needed with a token.
+    pub cluster_certificate: String,
+    /// The password of the cluster to be joined.
+    #[serde(skip_serializing)]
+    pub cluster_password: Option<SecretString>,
+    /// The token by which one is to be joined.
+    #[serde(skip_serializing)]
+    pub cluster_token: Option<SecretString>,
+    /// What a joining member says of the cluster's pools and networks.
+    #[serde(deserialize_with = "nullable")]
+    pub member_config: Vec<MemberConfig>,
 }
 
 impl PreseedCluster {
+    /// Whether it is one that stands already.
     pub(super) fn joins(&self) -> bool {
-        self.joins_by_token || !self.cluster_address.is_empty()
+        self.token().is_some() || !self.cluster_address.is_empty()
+    }
+
+    pub(super) fn token(&self) -> Option<&SecretString> {
+        let given = |t: &&SecretString| !t.expose_secret().is_empty();
+        self.cluster_token.as_ref().filter(given)
+    }
+
+    /// The member's name.
+    pub(super) fn name(&self) -> Result<String> {
+        match self.token() {
+            Some(token) if self.server_name.is_empty() => {
+                let token: TrustToken = token.expose_secret().parse()?;
+                Ok(token.server_name().to_owned())
+            }
+            _ => Ok(self.server_name.clone()),
+        }
     }
 }
 
-/// A secret that is only looked at.
-fn is_given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    Ok(Option::<String>::deserialize(deserializer)?.is_some_and(|token| !token.is_empty()))
+impl PreseedCluster {
+    /// What is to be sent to join.
+    pub(super) async fn join(&self) -> Result<ClusterJoin> {
+        let at = |address: &str| match address.parse::<std::net::IpAddr>() {
+            Ok(std::net::IpAddr::V6(ip)) => format!("[{ip}]:8443"),
+            _ if address.rsplit_once(':').is_some() => address.to_owned(),
+            _ => format!("{address}:8443"),
+        };
+        let here = at(&self.server_address);
+        let join = match self.token() {
+            Some(token) => ClusterJoin::by_token(token, here).await?,
+            None => ClusterJoin::by_secret(
+                self.name()?,
+                here,
+                at(&self.cluster_address),
+                self.cluster_certificate.clone(),
+                self.cluster_password.clone().unwrap_or_default(),
+            ),
+        };
+        Ok(join.member_config(self.member_config.clone()))
+    }
+}
+
+impl PartialEq for PreseedCluster {
+    fn eq(&self, other: &Self) -> bool {
+        let secrets = |c: &Self| {
+            let text = |s: &Option<SecretString>| s.as_ref().map(|s| s.expose_secret().to_owned());
+            (text(&c.cluster_password), text(&c.cluster_token))
+        };
+        let plain = |c: &Self| {
+            (
+                c.enabled,
+                c.server_name.clone(),
+                c.server_address.clone(),
+                c.cluster_address.clone(),
+                c.cluster_certificate.clone(),
+                c.member_config.clone(),
+            )
+        };
+        plain(self) == plain(other) && secrets(self) == secrets(other)
+    }
 }
 
 impl Preseed {

@@ -91,6 +91,9 @@ impl Preseed {
     pub(super) fn items(&self) -> Vec<Item<'_>> {
         let home = |n: &&super::ProjectNetwork| matches!(n.project.as_str(), "" | "default");
         let mut items = Vec::new();
+        if let Some(cluster) = self.joining() {
+            return vec![Item::Cluster(cluster)];
+        }
         if !self.config.is_empty() {
             items.push(Item::Server(&self.config));
         }
@@ -105,18 +108,45 @@ impl Preseed {
         items
     }
 
+    /// The cluster to be joined, where it is one that stands.
+    pub(super) fn joining(&self) -> Option<&super::PreseedCluster> {
+        self.cluster.as_ref().filter(|c| c.enabled && c.joins())
+    }
+
+    /// What is said of a joining server's other objects.
+    pub(super) fn passed_over(&self) -> Option<String> {
+        let others = !self.config.is_empty()
+            || !self.storage_pools.is_empty()
+            || !self.networks.is_empty()
+            || !self.projects.is_empty()
+            || !self.storage_volumes.is_empty()
+            || !self.profiles.is_empty();
+        (self.joining().is_some() && others).then(|| {
+            "a server that joins a cluster takes over its pools, networks, projects and profiles: \
+             nothing else of the preseed is looked at"
+                .into()
+        })
+    }
+
     pub(super) fn check(&self) -> Result<()> {
         if let Some(cluster) = self.cluster.as_ref().filter(|c| c.enabled) {
-            if cluster.joins() {
-                return Err(Error::invalid(
-                    "reading the preseed",
-                    "cluster: joining one that stands takes the joining server's own key; run `lxd \
-                     init --preseed` on it with this document",
-                ));
+            let bad = |what: &str| Err(Error::invalid("reading the preseed", what));
+            if cluster.joins() && cluster.server_address.is_empty() {
+                return bad(
+                    "cluster.server_address: a joining server needs an address of its own (HOST:PORT)",
+                );
             }
-            if cluster.server_name.is_empty() {
-                let what = "cluster.server_name: the first member needs a name";
-                return Err(Error::invalid("reading the preseed", what));
+            if cluster.joins()
+                && cluster.token().is_none()
+                && cluster.cluster_certificate.is_empty()
+            {
+                return bad(
+                    "cluster.cluster_certificate: joining without a token needs the cluster's \
+                     certificate in PEM (its cluster.crt)",
+                );
+            }
+            if cluster.name()?.is_empty() {
+                return bad("cluster.server_name: a member needs a name");
             }
         }
         let nameless = self.storage_pools.iter().any(|p| p.name.is_empty())
@@ -138,11 +168,13 @@ impl Client {
     /// What `apply_preseed` would change. Nothing is changed.
     ///
     /// # Errors
-    /// If the server cannot be asked, a pool stands with another driver, or the preseed asks for
-    /// a cluster.
+    /// If the server cannot be asked, a pool stands with another driver, the server is a member of
+    /// a cluster under another name, or the cluster to be joined does not show the certificate that
+    /// the token names.
     pub async fn plan_preseed(&self, preseed: &Preseed) -> Result<PreseedPlan> {
         preseed.check()?;
         let mut plan = PreseedPlan::default();
+        plan.notes.extend(preseed.passed_over());
         for item in preseed.items() {
             if let Some(step) = self.preseed_step(item, &mut plan.notes).await? {
                 plan.changes.push(step.change);
@@ -377,9 +409,9 @@ impl Client {
     }
 
     async fn cluster_step(&self, cluster: &super::PreseedCluster) -> Result<Option<Step>> {
-        let wanted = &cluster.server_name;
+        let wanted = cluster.name()?;
         let now = self.cluster().info().await?.into_inner();
-        if now.enabled && now.server_name == *wanted {
+        if now.enabled && now.server_name == wanted {
             return Ok(None);
         }
         if now.enabled {
@@ -390,14 +422,21 @@ impl Client {
             );
             return Err(Error::new(ErrorKind::Conflict, "preseed: cluster", what));
         }
-        let body = json!({"enabled": true, "server_name": wanted});
+        let mut differs = vec![format!("server_name: {wanted}")];
+        let forward = if cluster.joins() {
+            let join = cluster.join().await?;
+            differs.push(format!("joins: {}", join.cluster_address()));
+            join.request()
+        } else {
+            Request::put("/1.0/cluster").json(json!({"enabled": true, "server_name": wanted}))
+        };
         Ok(Some(Step {
             change: PreseedChange {
                 object: "cluster".into(),
                 create: true,
-                differs: vec![format!("server_name: {wanted}")],
+                differs,
             },
-            forward: Request::put("/1.0/cluster").json(body),
+            forward,
             // There is no way back; nothing comes after it.
             backward: None,
         }))

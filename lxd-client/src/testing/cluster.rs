@@ -16,6 +16,29 @@ fn alone(code: u16) -> Reply {
 }
 
 impl World {
+    /// Nobody but this fake is there: whatever cluster is to be joined does not answer.
+    fn joins(&mut self, joined: &str, here: &str) -> Result<Reply, Reply> {
+        if here.is_empty() {
+            let what = "No server address provided for this member";
+            return Err(Reply::error(400, what));
+        }
+        let op = Op {
+            class: "task".into(),
+            description: "Joining cluster".into(),
+            project: "default".into(),
+            resources: [("cluster".to_owned(), Vec::new())].into(),
+            ..Op::default()
+        };
+        let id = self.start_op(op);
+        let what = format!(
+            "Failed to setup cluster trust: Failed to connect to target cluster node {joined:?}: Get \
+             \"https://{joined}/1.0\": Unable to connect to: {joined} ([dial tcp {joined}: connect: \
+             connection refused])"
+        );
+        self.finish(&id, Err(what));
+        Ok(Reply::Async(id))
+    }
+
     pub(super) fn cluster(&mut self, req: &Req) -> Result<Reply, Reply> {
         let parts: Vec<&str> = req.path.iter().skip(1).map(String::as_str).collect();
         let name = self.state.cluster_name.clone();
@@ -31,6 +54,13 @@ impl World {
                 let body = req.raw_json()?;
                 if !name.is_empty() {
                     return Err(Reply::error(400, "This server is already clustered"));
+                }
+                let (joined, here) = (
+                    text(&body, "cluster_address"),
+                    text(&body, "server_address"),
+                );
+                if !joined.is_empty() {
+                    return self.joins(&joined, &here);
                 }
                 if !self.state.config.contains_key("core.https_address") {
                     return Err(Reply::error(

@@ -1,10 +1,12 @@
 //! Daemons of the tests' own: one that is killed with SIGKILL in the middle of everything and
-//! started again, one that becomes a cluster. (The fake's versions of these are in `tests/fake.rs`
-//! and `tests/versions.rs`.)
+//! started again, one that becomes a cluster, one that joins it. (The fake's versions of these are
+//! in `tests/fake.rs` and `tests/versions.rs`.)
 
 use std::time::Duration;
 
-use lxd_client::{Client, ErrorKind, Event, EventFilter, Exec, Preseed};
+use lxd_client::testing::Fake;
+use lxd_client::{Client, ClusterJoin, ErrorKind, Event, EventFilter, Exec, Identity, Preseed};
+use secrecy::ExposeSecret;
 
 use crate::own::Own;
 use crate::stage::Stage;
@@ -96,4 +98,98 @@ async fn forms_a_cluster() {
     let renamed = cluster.rename_member("one", "first").await.unwrap();
     renamed.wait().await.unwrap();
     assert_eq!(lxd.cluster_members().await.unwrap()[0].server_name, "first");
+}
+
+/// A second server joins by its preseed with a token; what is left of the document is passed over.
+#[tokio::test(flavor = "multi_thread")]
+async fn joins_a_cluster() {
+    let (Some(first), Some(second)) = (Own::start(5), Own::start(6)) else {
+        return;
+    };
+    // A line between their namespaces, by which each reaches the address at which we reach the other.
+    for command in [
+        "ip link add cbjoin5 netns cblxd-5 type veth peer name cbjoin6 netns cblxd-6",
+        "ip -n cblxd-5 addr add 198.18.55.1/30 dev cbjoin5",
+        "ip -n cblxd-6 addr add 198.18.55.2/30 dev cbjoin6",
+        "ip -n cblxd-5 link set cbjoin5 up",
+        "ip -n cblxd-6 link set cbjoin6 up",
+        "ip -n cblxd-5 route add 198.18.53.26/32 via 198.18.55.2 src 198.18.53.22",
+        "ip -n cblxd-6 route add 198.18.53.22/32 via 198.18.55.1 src 198.18.53.26",
+    ] {
+        crate::own::run(command);
+    }
+    let one = Client::unix(first.socket()).build().unwrap();
+    let begin = "config: {core.https_address: '198.18.53.22:8443'}\n\
+                 storage_pools: [{name: local, driver: dir}]\n\
+                 cluster: {enabled: true, server_name: one}";
+    let begin = Preseed::from_yaml(begin).unwrap();
+    one.apply_preseed(&begin).await.unwrap();
+    let token = one.cluster().join_token("two").await.unwrap();
+    let join = format!(
+        "config: {{images.auto_update_interval: 7}}\ncluster:\n  enabled: true\n  server_address: \
+         198.18.53.26\n  cluster_token: {}\n  member_config:\n  - {{entity: storage-pool, name: \
+         local, key: source, value: ''}}\n",
+        token.expose_secret()
+    );
+    let join = Preseed::from_yaml(&join).unwrap();
+    let two = Client::unix(second.socket()).build().unwrap();
+    no_cluster_answers(&two, "198.18.53.26:8443").await;
+    let plan = two.plan_preseed(&join).await.unwrap();
+    assert!(
+        plan.to_string().contains("joins: 198.18.53.22:8443"),
+        "{plan}"
+    );
+    assert_eq!(plan.notes.len(), 1, "{plan}");
+    two.apply_preseed(&join).await.unwrap();
+    assert!(two.plan_preseed(&join).await.unwrap().is_empty());
+    for lxd in [&one, &two] {
+        let members = lxd.cluster_members().await.unwrap();
+        let names: Vec<&str> = members.iter().map(|m| m.server_name.as_str()).collect();
+        assert_eq!(names, ["one", "two"]);
+        assert!(members.iter().all(|m| m.status == "Online"), "{members:?}");
+    }
+    let pools = two.storage_pools().list().await.unwrap();
+    assert_eq!(pools[0].name, "local");
+    // A token is good once.
+    let again = ClusterJoin::by_token(&token, "198.18.53.26:8443")
+        .await
+        .unwrap();
+    let error = two.cluster().join(&again).await.map(|_| ()).unwrap_err();
+    assert!(error.message().contains("already clustered"), "{error}");
+    let gone = one.cluster().remove_member("two", true).await.unwrap();
+    gone.wait().await.unwrap();
+    assert_eq!(one.cluster_members().await.unwrap().len(), 1);
+}
+
+/// A cluster that is not there.
+async fn no_cluster_answers(lxd: &Client, here: &str) {
+    let pem = Identity::generate("nobody").unwrap();
+    let nobody = |here: &str| {
+        let pem = pem.certificate_pem();
+        ClusterJoin::by_secret("two", here, "127.0.0.1:9", pem, "none".to_owned().into())
+    };
+    let error = lxd
+        .cluster()
+        .join(&nobody(""))
+        .await
+        .map(|_| ())
+        .unwrap_err();
+    assert!(error.message().contains("No server address"), "{error}");
+    let error = lxd
+        .cluster()
+        .join(&nobody(here))
+        .await
+        .map(|_| ())
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OperationFailed, "{error}");
+    let told = "Failed to setup cluster trust: Failed to connect to target cluster node";
+    assert!(error.message().contains(told), "{error}");
+    assert!(!lxd.cluster().info().await.unwrap().enabled);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn finds_no_cluster_on_the_fake() {
+    let fake = Fake::builder().start().await.unwrap();
+    let lxd = Client::unix(fake.socket()).build().unwrap();
+    no_cluster_answers(&lxd, "198.18.53.26:8443").await;
 }
