@@ -289,7 +289,11 @@ fn operation_url(address: &Url, started: &Started, attempted: &str) -> Result<St
     Ok(format!("{base}/1.0/operations/{}", segment(id.as_str())))
 }
 
-/// The sockets' secrets by name: `control`, `fs` (in later versions `filesystem` too).
+/// The sockets that an operation may offer (`shared/api/migration.go`). Its metadata tells more than
+/// their secrets: from 6.x on what it is about, as `entity_url`.
+const SOCKETS: [&str; 3] = ["control", "fs", "criu"];
+
+/// The sockets' secrets by name.
 fn secrets(started: &Started, attempted: &str) -> Result<BTreeMap<String, String>> {
     let (_, operation) = running(started, attempted)?;
     let told: BTreeMap<String, String> = operation
@@ -297,6 +301,7 @@ fn secrets(started: &Started, attempted: &str) -> Result<BTreeMap<String, String
         .as_object()
         .into_iter()
         .flatten()
+        .filter(|(name, _)| SOCKETS.contains(&name.as_str()))
         .filter_map(|(name, secret)| Some((name.clone(), secret.as_str()?.to_owned())))
         .collect();
     if told.contains_key("control") {

@@ -3,7 +3,8 @@
 //! LXD forgets an operation five seconds after it ended, and its events may arrive out of order
 //! ("Success" before "Running"). So from the moment an operation is known, a task of ours hangs on
 //! its `/wait`, and keeps the end for whoever asks later; the end always comes from the operation
-//! itself, and one that failed is a failure although `/wait` answers 200.
+//! itself, and one that failed is a failure although `/wait` answers 200. (From 5.20 on that 200
+//! may hold an error.)
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,6 +14,7 @@ use futures_core::Stream;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::answer::{Answer, AnswerKind};
 use crate::request::{Request, segment};
@@ -66,6 +68,8 @@ pub struct Operation {
     pub may_cancel: bool,
     /// Why it failed.
     pub err: String,
+    /// Why it failed, as an HTTP status; 0 where it did not, and from servers before 6.9.
+    pub err_code: u16,
     /// When it was made.
     pub created_at: String,
     /// When it last changed.
@@ -117,22 +121,29 @@ impl Operation {
             )
             .with_operation(self.id)),
             _ => {
-                let lower = self.err.to_ascii_lowercase();
-                // A duplicate is told inside the operation where the object is an image or (up to
-                // 5.21) an instance.
-                let kind =
-                    if lower.contains("already exists") || lower.contains("unique constraint") {
-                        ErrorKind::Conflict
-                    } else if lower.ends_with("not found") {
-                        ErrorKind::NotFound
-                    } else {
-                        ErrorKind::OperationFailed
-                    };
+                // A duplicate or something missing may be told inside the operation: by its words, and
+                // from 6.9 on by a code.
+                let code = if self.err_code == 0 {
+                    500
+                } else {
+                    self.err_code
+                };
+                let kind = match Error::from_answer(attempted, code, &self.err).kind() {
+                    kind @ (ErrorKind::Conflict
+                    | ErrorKind::NotFound
+                    | ErrorKind::Precondition
+                    | ErrorKind::NotTrusted) => kind,
+                    _ => ErrorKind::OperationFailed,
+                };
                 let message = match self.err.as_str() {
                     "" => format!("the operation ended as {}, without a reason", self.status),
                     err => err.to_owned(),
                 };
-                Err(Error::new(kind, attempted, message).with_operation(self.id))
+                let error = Error::new(kind, attempted, message).with_operation(self.id);
+                Err(match self.err_code {
+                    0 => error,
+                    code => error.with_status(code),
+                })
             }
         }
     }
@@ -384,25 +395,28 @@ impl fmt::Debug for Started {
 /// Hangs on `/wait` until the operation ends or is lost.
 async fn follow(client: Client, id: OperationId, publish: watch::Sender<Seen>) {
     const TURN: Duration = Duration::from_secs(10);
+    const PAUSE: Duration = Duration::from_millis(100);
     // Short turns first, so that progress is told soon.
     let mut turn = Duration::from_secs(1);
-    let mut silent_since: Option<tokio::time::Instant> = None;
-    let mut pause = Duration::from_millis(100);
+    let mut silent_since: Option<Instant> = None;
+    let mut pause = PAUSE;
     loop {
-        let request = Request::get(format!("/1.0/operations/{}/wait", segment(id.as_str())))
-            .query("timeout", turn.as_secs().to_string())
-            .limit(turn + client.inner.request_timeout);
-        match client.fetch::<Operation>(request).await {
+        let asked = Instant::now();
+        match look(&client, &id, turn).await {
             Ok(operation) => {
                 silent_since = None;
-                pause = Duration::from_millis(100);
-                turn = TURN.min(turn * 2);
-                let operation = Box::new(operation.into_inner());
+                let operation = Box::new(operation);
                 if operation.is_final() {
                     publish.send_replace(Seen::Ended(operation));
                     return;
                 }
                 publish.send_replace(Seen::Running(operation));
+                if asked.elapsed() >= turn {
+                    pause = PAUSE;
+                    turn = TURN.min(turn * 2);
+                    continue;
+                }
+                // It goes on, but there is no waiting for it.
             }
             Err(e) if e.is_not_found() => {
                 publish.send_replace(Seen::Lost(Lost {
@@ -414,7 +428,7 @@ async fn follow(client: Client, id: OperationId, publish: watch::Sender<Seen>) {
                 return;
             }
             Err(e) => {
-                let since = *silent_since.get_or_insert_with(tokio::time::Instant::now);
+                let since = *silent_since.get_or_insert_with(Instant::now);
                 let retry = e.is_connection() || e.kind() == ErrorKind::Server;
                 if !retry || since.elapsed() >= client.inner.reconnect {
                     publish.send_replace(Seen::Lost(Lost {
@@ -423,9 +437,26 @@ async fn follow(client: Client, id: OperationId, publish: watch::Sender<Seen>) {
                     }));
                     return;
                 }
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(1));
             }
         }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(1));
     }
+}
+
+/// The operation when it has ended, or a turn later.
+///
+/// From 5.20 on `/wait` answers an operation's failure, and the end of a turn, with an error
+/// (`operationWaitGet` in `lxd/operations.go`), which is not to be told from one of the waiting
+/// itself. So whatever error it answers, the operation is asked.
+async fn look(client: &Client, id: &OperationId, turn: Duration) -> Result<Operation> {
+    let path = format!("/1.0/operations/{}", segment(id.as_str()));
+    let wait = Request::get(format!("{path}/wait"))
+        .query("timeout", turn.as_secs().to_string())
+        .limit(turn + client.inner.request_timeout);
+    let seen = match client.fetch::<Operation>(wait).await {
+        Err(e) if e.status().is_some() => client.fetch(Request::get(path)).await,
+        seen => seen,
+    };
+    Ok(seen?.into_inner())
 }

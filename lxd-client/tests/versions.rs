@@ -4,9 +4,11 @@
 // A test's way to fail.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use lxd_client::testing::Fake;
+use std::time::Duration;
+
+use lxd_client::testing::{Durations, Fake};
 use lxd_client::{
-    CertificateOptions, Client, Identity, InstanceSource, Listing, Network, NetworkAcl,
+    CertificateOptions, Client, ErrorKind, Identity, InstanceSource, Listing, Network, NetworkAcl,
     NetworkForward, NewInstance, Preseed, Profile, Project, Result, Started, StoragePool,
     StorageVolume,
 };
@@ -254,4 +256,30 @@ async fn a_cluster_is_kept() {
     let aimed = lxd.target("first");
     assert!(format!("{aimed:?}").contains("first"));
     aimed.resources().await.unwrap();
+}
+
+/// What 5.20 and later answer to a wait that ends before the operation does, or whose operation
+/// fails, is an error with status 200: neither is taken for trouble with the waiting.
+#[tokio::test]
+async fn a_wait_may_answer_with_an_error() {
+    for version in ["5.0.2", "5.20", "6.9"] {
+        let mut durations = Durations::default();
+        durations.create_container = Duration::from_millis(1500);
+        let fake = Fake::builder().like(version).durations(durations);
+        let fake = fake.start().await.unwrap();
+        let lxd = Client::unix(fake.socket()).build().unwrap();
+        let pools = lxd.storage_pools();
+        ended(pools.create(&StoragePool::new("p", "dir")).await).await;
+        let new = NewInstance::container("c", InstanceSource::Empty)
+            .profiles(Vec::<String>::new())
+            .device("root", [("type", "disk"), ("pool", "p"), ("path", "/")]);
+        let instances = lxd.instances();
+        ended(instances.create(&new).await).await;
+        // It has nothing to start from.
+        let started = instances.start("c").await.unwrap();
+        let error = started.wait().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::OperationFailed, "{error}");
+        assert!(error.message().contains("root file system"), "{error}");
+        assert!(!error.is_unclear(), "{error}");
+    }
 }

@@ -104,6 +104,24 @@ pub(super) fn accepted(id: &str, told: Value) -> Answered {
     answer
 }
 
+/// What `/wait` of 5.20 and later answers where the operation failed, or goes on beyond the wait's
+/// time: an error document with HTTP status 200 (observed on 5.21.7 and 6.9).
+pub(super) fn failed_wait(operation: &Value) -> Answered {
+    let why = match (&operation["err"], &operation["status_code"]) {
+        (Value::String(err), _) if !err.is_empty() => err.as_str(),
+        (_, code) if *code == 401 => "context canceled",
+        _ => "context deadline exceeded",
+    };
+    let code = if why.ends_with("already exists") {
+        409
+    } else {
+        500
+    };
+    let mut answer = plain(Reply::Error(code, why.to_owned()));
+    *answer.status_mut() = StatusCode::OK;
+    answer
+}
+
 pub(super) fn plain(reply: Reply) -> Answered {
     let sync = |metadata: Value| {
         json!({

@@ -6,7 +6,7 @@ use lxd_client::{
     InstanceKind, InstanceSource, InstanceStatus, Listing, NewInstance, StorageVolume,
 };
 
-use crate::stage::{ALIAS, POOL, Stage, bodies};
+use crate::stage::{ALIAS, POOL, Stage, bodies, ended, refused};
 
 bodies!(
     makes_starts_stops_and_deletes,
@@ -28,13 +28,10 @@ async fn makes_starts_stops_and_deletes(stage: Stage) {
     assert_eq!(instance.status, InstanceStatus::Stopped);
     assert_eq!(instance.kind, InstanceKind::Container);
     assert_eq!(instance.config["user.owner"], "cloudboot");
-    // A duplicate is told by the operation in 5.0.2.
-    let started = instances.create(&new).await.unwrap();
-    let error = started.wait().await.unwrap_err();
-    assert!(
-        error.is_conflict() && error.operation().is_some(),
-        "{error}"
-    );
+    // A duplicate is told by the operation in 5.0.2, and at once in 5.21.
+    let error = refused(instances.create(&new).await).await;
+    assert!(error.is_conflict(), "{error}");
+    assert_ne!(error.operation().is_some(), stage.since(5, 21));
 
     instances.start(&name).await.unwrap().wait().await.unwrap();
     assert_eq!(
@@ -50,11 +47,8 @@ async fn makes_starts_stops_and_deletes(stage: Stage) {
         .await
         .unwrap_err();
     assert!(error.message().contains("already running"), "{error}");
-    let refused = match instances.delete(&name).await {
-        Ok(started) => started.wait().await.map(|_| ()),
-        Err(e) => Err(e),
-    };
-    assert!(refused.unwrap_err().message().contains("running"));
+    let error = refused(instances.delete(&name).await).await;
+    assert!(error.message().contains("running"), "{error}");
     instances
         .stop_forced(&name)
         .await
@@ -67,7 +61,8 @@ async fn makes_starts_stops_and_deletes(stage: Stage) {
     instances.delete_forced(&name).await.unwrap();
 
     let nowhere = NewInstance::container(&name, InstanceSource::LocalAlias("cbt-no".into()));
-    assert!(instances.create(&nowhere).await.unwrap_err().is_not_found());
+    let missing = refused(instances.create(&nowhere).await).await;
+    assert!(missing.is_not_found(), "{missing}");
 }
 
 async fn makes_an_empty_instance(stage: Stage) {
@@ -311,31 +306,11 @@ async fn lists_many_in_one_call(stage: Stage) {
 }
 
 async fn works_in_a_project(stage: Stage) {
-    let project = lxd_client::Project::named(stage.name("p"));
-    let within = stage.lxd.project(&project.name);
-    for old in within.instances().list().await.unwrap() {
-        within.instances().delete_forced(&old.name).await.unwrap();
-    }
-    let _ = stage.lxd.projects().delete(&project.name).await;
-    stage
-        .lxd
-        .projects()
-        .create(&project)
-        .await
-        .unwrap()
-        .wait()
-        .await
-        .unwrap();
+    let (project, within) = stage.project().await;
     // Its images are its own.
     let missing = NewInstance::container("c", InstanceSource::LocalAlias(ALIAS.into()));
-    assert!(
-        within
-            .instances()
-            .create(&missing)
-            .await
-            .unwrap_err()
-            .is_not_found()
-    );
+    let missing = refused(within.instances().create(&missing).await).await;
+    assert!(missing.is_not_found(), "{missing}");
     let new = NewInstance::container(stage.name("c"), InstanceSource::Empty)
         .profiles(Vec::<String>::new())
         .device("root", [("type", "disk"), ("pool", POOL), ("path", "/")]);
@@ -349,23 +324,11 @@ async fn works_in_a_project(stage: Stage) {
         .unwrap();
     let all = stage.lxd.instances().list_all_projects().await.unwrap();
     let mine = all.iter().find(|i| i.name == new.name).unwrap();
-    assert_eq!(mine.project, project.name);
+    assert_eq!(mine.project, project);
     assert!(!stage.lxd.instances().exists(&new.name).await.unwrap());
-    let error = stage
-        .lxd
-        .projects()
-        .delete(&project.name)
-        .await
-        .unwrap_err();
+    let error = refused(stage.lxd.projects().delete(&project).await).await;
     assert!(error.message().contains("empty"), "{error}");
     within.instances().delete_forced(&new.name).await.unwrap();
-    stage
-        .lxd
-        .projects()
-        .delete(&project.name)
-        .await
-        .unwrap()
-        .wait()
-        .await
-        .unwrap();
+    let deleted = stage.lxd.projects().delete(&project).await;
+    ended(deleted).await.unwrap();
 }

@@ -1,11 +1,11 @@
 //! Instances copied from server to server: from one to itself, and between two.
 
 use lxd_client::testing::Fake;
-use lxd_client::{Client, CopyMode, InstanceCopy, Project, StoragePool};
+use lxd_client::{Client, CopyMode, InstanceCopy, StoragePool};
 use url::Url;
 
 use crate::own::Own;
-use crate::stage::{POOL, Stage, bodies, mode};
+use crate::stage::{POOL, Stage, bodies, mode, refused};
 
 bodies!(
     copies_an_instance_by_pull,
@@ -69,16 +69,9 @@ async fn copies(stage: &Stage, to: &Client, by: CopyMode) {
 /// From a server to itself: from one project into another.
 async fn to_itself(stage: Stage, by: impl FnOnce(Url) -> CopyMode) {
     let url = stage.https().await;
-    let project = Project::named(stage.name("p"));
-    let within = stage.lxd.project(&project.name);
-    for old in within.instances().list().await.unwrap() {
-        within.instances().delete_forced(&old.name).await.unwrap();
-    }
-    let _ = stage.lxd.projects().delete(&project.name).await;
-    let made = stage.lxd.projects().create(&project).await.unwrap();
-    made.wait().await.unwrap();
+    let (project, within) = stage.project().await;
     copies(&stage, &within, by(url)).await;
-    let deleted = stage.lxd.projects().delete(&project.name).await.unwrap();
+    let deleted = stage.lxd.projects().delete(&project).await.unwrap();
     deleted.wait().await.unwrap();
 }
 
@@ -119,14 +112,8 @@ async fn tells_why_a_copy_fails(stage: Stage) {
 async fn moves_within_a_server(stage: Stage) {
     let (lxd, name) = (&stage.lxd, stage.name("c"));
     let (instances, pools) = (lxd.instances(), lxd.storage_pools());
-    let project = Project::named(stage.name("p"));
-    let within = lxd.project(&project.name).instances();
-    for old in within.list().await.unwrap() {
-        within.delete_forced(&old.name).await.unwrap();
-    }
-    let _ = lxd.projects().delete(&project.name).await;
-    let made = lxd.projects().create(&project).await.unwrap();
-    made.wait().await.unwrap();
+    let (project, within) = stage.project().await;
+    let within = within.instances();
     let _ = pools.delete("cbt-move").await;
     let made = pools.create(&StoragePool::new("cbt-move", "dir")).await;
     made.unwrap().wait().await.unwrap();
@@ -139,7 +126,7 @@ async fn moves_within_a_server(stage: Stage) {
     moved.wait().await.unwrap();
     let now = instances.get(&name).await.unwrap();
     assert_eq!(now.expanded_devices["root"]["pool"], "cbt-move");
-    let moved = instances.move_to_project(&name, &project.name).await;
+    let moved = instances.move_to_project(&name, &project).await;
     moved.unwrap().wait().await.unwrap();
     assert!(!instances.exists(&name).await.unwrap());
     let now = within.get(&name).await.unwrap();
@@ -147,14 +134,11 @@ async fn moves_within_a_server(stage: Stage) {
     let hostname = within.files(&name).read("/etc/hostname").await;
     assert!(!hostname.unwrap().is_empty());
     // To where nothing is.
-    let nowhere = match within.move_to_pool(&name, "cbt-none").await {
-        Ok(started) => started.wait().await.map(|_| ()),
-        Err(e) => Err(e),
-    };
-    assert!(nowhere.unwrap_err().is_not_found());
+    let nowhere = refused(within.move_to_pool(&name, "cbt-none").await).await;
+    assert!(nowhere.is_not_found(), "{nowhere}");
     assert!(within.move_to_member(&name, "nobody").await.is_err());
     within.delete_forced(&name).await.unwrap();
-    let deleted = lxd.projects().delete(&project.name).await.unwrap();
+    let deleted = lxd.projects().delete(&project).await.unwrap();
     deleted.wait().await.unwrap();
     let deleted = pools.delete("cbt-move").await.unwrap();
     deleted.wait().await.unwrap();

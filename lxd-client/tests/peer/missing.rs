@@ -1,26 +1,18 @@
 //! What is not there, and what is there already: every object, and what LXD says of it.
 
 use lxd_client::{
-    Error, ErrorKind, ImageImport, InstanceSource, NetworkAcl, NetworkForward, Result, Started,
-    StoragePool, StorageVolume,
+    Error, ErrorKind, ImageImport, InstanceSource, NetworkAcl, NetworkForward, Result, StoragePool,
+    StorageVolume,
 };
 use lxd_client::{Exec, Network, OperationId, Profile, Project};
 
-use crate::stage::{POOL, Stage, bodies, image_tarball};
+use crate::stage::{POOL, Stage, bodies, image_tarball, refused};
 
 bodies!(
     misses_every_object,
     refuses_every_duplicate,
     refuses_what_nobody_may_do,
 );
-
-/// The error of a call, or of the operation that it started.
-async fn error(started: Result<Started>) -> Error {
-    match started {
-        Ok(started) => started.wait().await.map(|_| ()).unwrap_err(),
-        Err(e) => e,
-    }
-}
 
 fn lost<T>(what: &str, answer: Result<T>) {
     match answer {
@@ -72,7 +64,7 @@ async fn misses_every_object(stage: Stage) {
     lost("project", projects.get(no).await);
     lost("its change", projects.modify(no, |_| ()).await);
     lost("its deletion", projects.delete(no).await);
-    let renamed = error(projects.rename(no, "cbt-b").await).await;
+    let renamed = refused(projects.rename(no, "cbt-b").await).await;
     assert!(renamed.is_not_found(), "{renamed}");
     let profiles = lxd.profiles();
     lost("profile", profiles.get(no).await);
@@ -114,7 +106,7 @@ async fn misses_every_object(stage: Stage) {
     // Of its snapshots one hears that there are none.
     assert!(pools.volume_snapshots(POOL, no).await.unwrap().is_empty());
     lost("its backups", pools.volume_backups(POOL, no).await);
-    let copied = error(pools.copy_volume(POOL, "cbt-c", POOL, no).await).await;
+    let copied = refused(pools.copy_volume(POOL, "cbt-c", POOL, no).await).await;
     assert!(copied.is_not_found(), "{copied}");
 
     let id = OperationId::new(no);
@@ -153,19 +145,19 @@ async fn refuses_every_duplicate(stage: Stage) {
         let made = profiles.create(&Profile::named(name)).await.unwrap();
         made.wait().await.unwrap();
     }
-    let again = error(projects.create(&Project::named(&a)).await).await;
+    let again = refused(projects.create(&Project::named(&a)).await).await;
     assert_eq!(status(&again), Some(409));
-    let taken = error(projects.rename(&a, &b).await).await;
+    let taken = refused(projects.rename(&a, &b).await).await;
     assert!(taken.is_conflict(), "{taken}");
-    let again = error(profiles.create(&Profile::named(&a)).await).await;
+    let again = refused(profiles.create(&Profile::named(&a)).await).await;
     assert_eq!(status(&again), Some(500));
-    let taken = error(profiles.rename(&a, &b).await).await;
+    let taken = refused(profiles.rename(&a, &b).await).await;
     assert!(taken.is_conflict(), "{taken}");
     for name in [&a, &b] {
         projects.delete(name).await.unwrap().wait().await.unwrap();
         profiles.delete(name).await.unwrap().wait().await.unwrap();
     }
-    let again = error(pools.create(&StoragePool::new(POOL, "dir")).await).await;
+    let again = refused(pools.create(&StoragePool::new(POOL, "dir")).await).await;
     assert_eq!(status(&again), Some(409));
     // Networks and ACLs.
     let networks = lxd.networks();
@@ -173,7 +165,7 @@ async fn refuses_every_duplicate(stage: Stage) {
     let bridge = Network::bridge("cbtdup1");
     let made = networks.create(&bridge).await.unwrap();
     made.wait().await.unwrap();
-    let again = error(networks.create(&bridge).await).await;
+    let again = refused(networks.create(&bridge).await).await;
     assert_eq!(status(&again), Some(400));
     let deleted = networks.delete("cbtdup1").await.unwrap();
     deleted.wait().await.unwrap();
@@ -183,9 +175,9 @@ async fn refuses_every_duplicate(stage: Stage) {
         let made = acls.create(&NetworkAcl::named(name)).await.unwrap();
         made.wait().await.unwrap();
     }
-    let again = error(acls.create(&NetworkAcl::named(&a)).await).await;
+    let again = refused(acls.create(&NetworkAcl::named(&a)).await).await;
     assert_eq!(status(&again), Some(400));
-    let taken = error(acls.rename(&a, &b).await).await;
+    let taken = refused(acls.rename(&a, &b).await).await;
     assert!(taken.is_conflict(), "{taken}");
     // Images and aliases.
     let images = lxd.images();
@@ -220,7 +212,7 @@ async fn refuses_every_duplicate(stage: Stage) {
     let mut new = stage.container("a");
     new.source = InstanceSource::Empty;
     instances.create(&new).await.unwrap().wait().await.unwrap();
-    let again = error(instances.create(&new).await).await;
+    let again = refused(instances.create(&new).await).await;
     assert!(
         again.is_conflict() && again.operation().is_some(),
         "{again}"
@@ -229,9 +221,9 @@ async fn refuses_every_duplicate(stage: Stage) {
         let taken = instances.snapshot(&a, snapshot).await.unwrap();
         taken.wait().await.unwrap();
     }
-    let again = error(instances.snapshot(&a, "s0").await).await;
+    let again = refused(instances.snapshot(&a, "s0").await).await;
     assert!(again.is_conflict(), "{again}");
-    let taken = error(instances.rename_snapshot(&a, "s0", "s1").await).await;
+    let taken = refused(instances.rename_snapshot(&a, "s0", "s1").await).await;
     assert!(taken.is_conflict(), "{taken}");
     instances.delete_forced(&a).await.unwrap();
     for name in [&a, &b] {
@@ -243,8 +235,8 @@ async fn refuses_every_duplicate(stage: Stage) {
 async fn refuses_what_nobody_may_do(stage: Stage) {
     let lxd = &stage.lxd;
     // 403, and no matter of trust.
-    let project = error(lxd.projects().delete("default").await).await;
-    let profile = error(lxd.profiles().delete("default").await).await;
+    let project = refused(lxd.projects().delete("default").await).await;
+    let profile = refused(lxd.profiles().delete("default").await).await;
     for e in [project, profile] {
         assert_eq!(
             (e.kind(), e.status()),
@@ -253,10 +245,10 @@ async fn refuses_what_nobody_may_do(stage: Stage) {
         );
         assert!(!e.to_string().contains("trust store"), "{e}");
     }
-    let bad = error(lxd.projects().create(&Project::named("a/b")).await).await;
+    let bad = refused(lxd.projects().create(&Project::named("a/b")).await).await;
     assert_eq!((bad.kind(), bad.status()), (ErrorKind::Refused, Some(400)));
     let driver = StoragePool::new(stage.name("p"), "nonsense");
-    let bad = error(lxd.storage_pools().create(&driver).await).await;
+    let bad = refused(lxd.storage_pools().create(&driver).await).await;
     assert_eq!((bad.kind(), bad.status()), (ErrorKind::Refused, Some(500)));
     assert!(bad.message().contains("driver"), "{bad}");
 }

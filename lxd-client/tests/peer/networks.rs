@@ -2,7 +2,7 @@
 
 use lxd_client::{Network, NetworkAcl, NetworkAclRule, NetworkForward};
 
-use crate::stage::{Stage, bodies};
+use crate::stage::{Stage, bodies, refused};
 
 bodies!(keeps_networks, forwards_ports, keeps_acls);
 
@@ -50,8 +50,8 @@ async fn keeps_networks(stage: Stage) {
     assert!(names.contains(&"cbtnet1".to_owned()));
     let deleted = networks.delete("cbtnet1").await.unwrap();
     deleted.wait().await.unwrap();
-    let missing = networks.delete("cbtnet1").await.map(|_| ());
-    assert!(missing.unwrap_err().is_not_found());
+    let missing = refused(networks.delete("cbtnet1").await).await;
+    assert!(missing.is_not_found());
     let missing = networks.state("cbtnet1").await;
     assert!(missing.unwrap_err().is_not_found());
     let missing = networks.leases("cbtnet1").await;
@@ -64,8 +64,7 @@ async fn forwards_ports(stage: Stage) {
     let forward = NetworkForward::on("10.97.2.200").port("tcp", "80", "10.97.2.5");
     let made = networks.create_forward("cbtfwd0", &forward).await.unwrap();
     made.wait().await.unwrap();
-    let again = networks.create_forward("cbtfwd0", &forward).await;
-    let error = again.map(|_| ()).unwrap_err();
+    let error = refused(networks.create_forward("cbtfwd0", &forward).await).await;
     assert!(error.is_conflict(), "{error}");
     assert_eq!(error.status(), Some(409));
     let listed = networks.forwards("cbtfwd0").await.unwrap();
@@ -87,8 +86,8 @@ async fn forwards_ports(stage: Stage) {
     let stale = networks.update_forward("cbtfwd0", &now, before.etag());
     stale.await.unwrap().wait().await.unwrap();
     let bad = NetworkForward::on("nonsense");
-    let error = networks.create_forward("cbtfwd0", &bad).await;
-    assert_eq!(error.map(|_| ()).unwrap_err().status(), Some(500));
+    let error = refused(networks.create_forward("cbtfwd0", &bad).await).await;
+    assert_eq!(error.status(), Some(500));
     let missing = networks.forward("cbtfwd0", "10.97.2.201").await;
     assert!(missing.unwrap_err().is_not_found());
     let missing = networks.forwards("cbtnone0").await;
@@ -96,7 +95,7 @@ async fn forwards_ports(stage: Stage) {
     let deleted = networks.delete_forward("cbtfwd0", "10.97.2.200").await;
     deleted.unwrap().wait().await.unwrap();
     let missing = networks.delete_forward("cbtfwd0", "10.97.2.200").await;
-    assert!(missing.map(|_| ()).unwrap_err().is_not_found());
+    assert!(refused(missing).await.is_not_found());
     let deleted = networks.delete("cbtfwd0").await.unwrap();
     deleted.wait().await.unwrap();
 }
@@ -116,7 +115,7 @@ async fn keeps_acls(stage: Stage) {
     acl.ingress.push(ssh.clone());
     let made = acls.create(&acl).await.unwrap();
     made.wait().await.unwrap();
-    let error = acls.create(&acl).await.map(|_| ()).unwrap_err();
+    let error = refused(acls.create(&acl).await).await;
     assert!(error.is_conflict(), "{error}");
     assert_eq!(error.status(), Some(400));
     let before = acls.get(&name).await.unwrap();
@@ -137,11 +136,10 @@ async fn keeps_acls(stage: Stage) {
     assert_eq!((now.egress.len(), now.ingress.len()), (1, 1));
     let mut bad = NetworkAcl::named(stage.name("bad"));
     bad.ingress.push(NetworkAclRule::new("nonsense"));
-    let error = acls.create(&bad).await.map(|_| ()).unwrap_err();
+    let error = refused(acls.create(&bad).await).await;
     assert!(error.message().contains("Action must be"), "{error}");
     let deleted = acls.delete(&to).await.unwrap();
     deleted.wait().await.unwrap();
-    let missing = acls.delete(&to).await.map(|_| ());
-    assert!(missing.unwrap_err().is_not_found());
+    assert!(refused(acls.delete(&to).await).await.is_not_found());
     assert!(acls.get(&name).await.unwrap_err().is_not_found());
 }

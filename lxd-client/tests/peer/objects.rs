@@ -2,7 +2,7 @@
 
 use lxd_client::{ErrorKind, Network, Preseed, Profile, Project, Request, StoragePool};
 
-use crate::stage::{POOL, Stage, bodies};
+use crate::stage::{POOL, Stage, bodies, refused};
 
 bodies!(
     tells_what_it_is,
@@ -87,22 +87,22 @@ async fn refuses_duplicates(stage: Stage) {
         .unwrap();
 
     // LXD 5.0.2 tells these in three different ways; all are conflicts here.
-    let error = lxd.projects().create(&project).await.unwrap_err();
+    let error = refused(lxd.projects().create(&project).await).await;
     assert!(
         error.is_conflict() && error.status() == Some(409),
         "{error}"
     );
-    let error = lxd.profiles().create(&profile).await.unwrap_err();
+    let error = refused(lxd.profiles().create(&profile).await).await;
     assert!(
         error.is_conflict() && error.status() == Some(500),
         "{error}"
     );
-    let error = lxd.networks().create(&network).await.unwrap_err();
+    let error = refused(lxd.networks().create(&network).await).await;
     assert!(
         error.is_conflict() && error.status() == Some(400),
         "{error}"
     );
-    let error = lxd.storage_pools().create(&pool).await.unwrap_err();
+    let error = refused(lxd.storage_pools().create(&pool).await).await;
     assert!(
         error.is_conflict() && error.status() == Some(409),
         "{error}"
@@ -221,11 +221,7 @@ async fn guards_writes_by_etag(stage: Stage) {
         .await
         .unwrap();
     profile.config.insert("user.a".into(), "2".into());
-    let error = lxd
-        .profiles()
-        .update(&profile, Some(&etag))
-        .await
-        .unwrap_err();
+    let error = refused(lxd.profiles().update(&profile, Some(&etag)).await).await;
     assert!(
         error.is_precondition_failed() && error.is_retryable(),
         "{error}"
@@ -427,7 +423,7 @@ async fn refuses_bad_values(stage: Stage) {
     network
         .config
         .insert("ipv4.address".into(), "not an address".into());
-    let error = lxd.networks().create(&network).await.unwrap_err();
+    let error = refused(lxd.networks().create(&network).await).await;
     assert_eq!(
         (error.kind(), error.status()),
         (ErrorKind::Refused, Some(500)),
@@ -435,7 +431,7 @@ async fn refuses_bad_values(stage: Stage) {
     );
     let mut profile = Profile::named(stage.name("p"));
     profile.config.insert("bogus".into(), "1".into());
-    let error = lxd.profiles().create(&profile).await.unwrap_err();
+    let error = refused(lxd.profiles().create(&profile).await).await;
     assert_eq!(error.status(), Some(400), "{error}");
     // A number where a string should be, which our own types cannot send.
     let body = serde_json::json!({"name": "x", "config": {"limits.cpu": 2}});

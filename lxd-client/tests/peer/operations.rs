@@ -41,9 +41,12 @@ async fn is_not_fooled_by_a_vanished_operation(stage: Stage) {
             .is_not_found()
     );
     // A failure is kept just as well.
-    let started = instances.create(&stage.container("c")).await.unwrap();
+    let started = instances.start(&stage.name("c")).await.unwrap();
+    started.wait().await.unwrap();
+    let started = instances.start(&stage.name("c")).await.unwrap();
     tokio::time::sleep(Duration::from_secs(6)).await;
-    assert!(started.wait().await.unwrap_err().is_conflict());
+    let error = started.wait().await.unwrap_err();
+    assert!(error.message().contains("already running"), "{error}");
     instances.delete_forced(&stage.name("c")).await.unwrap();
 }
 
@@ -132,14 +135,7 @@ async fn joins_and_cancels(stage: Stage) {
 }
 
 async fn lists_those_of_all_projects(stage: Stage) {
-    let project = lxd_client::Project::named(stage.name("p"));
-    let within = stage.lxd.project(&project.name);
-    for old in within.instances().list().await.unwrap() {
-        within.instances().delete_forced(&old.name).await.unwrap();
-    }
-    let _ = stage.lxd.projects().delete(&project.name).await;
-    let made = stage.lxd.projects().create(&project).await.unwrap();
-    made.wait().await.unwrap();
+    let (project, within) = stage.project().await;
     let mut new = stage.container("c");
     new.source = lxd_client::InstanceSource::Empty;
     let made = within.instances().create(&new).await.unwrap();
@@ -152,6 +148,6 @@ async fn lists_those_of_all_projects(stage: Stage) {
     let all = stage.lxd.operations().list_all_projects().await.unwrap();
     assert_eq!(mine(all), 1);
     within.instances().delete_forced(&new.name).await.unwrap();
-    let deleted = stage.lxd.projects().delete(&project.name).await.unwrap();
+    let deleted = stage.lxd.projects().delete(&project).await.unwrap();
     deleted.wait().await.unwrap();
 }

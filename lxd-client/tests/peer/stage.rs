@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use lxd_client::testing::Fake;
-use lxd_client::{Client, FileOptions, ImageImport, InstanceSource, NewInstance, StoragePool};
+use lxd_client::{
+    Client, Error, FileOptions, Finished, ImageImport, InstanceSource, NewInstance, Project,
+    Result, Started, StoragePool,
+};
 use url::Url;
 
 /// A server to run a body against. Names made by a body begin with its prefix, so that bodies do
@@ -11,6 +14,8 @@ use url::Url;
 pub(crate) struct Stage {
     pub(crate) lxd: Client,
     pub(crate) real: bool,
+    /// The server's, as far as it matters: `(5, 0)`.
+    version: (u32, u32),
     pub(crate) prefix: String,
     pub(crate) fake: Option<Fake>,
     /// Where HTTPS is (to be) reached, on the real one.
@@ -73,27 +78,47 @@ impl Stage {
         prefix: &str,
         alone: Option<tokio::sync::MutexGuard<'static, ()>>,
     ) -> Self {
-        match lxd
-            .storage_pools()
-            .create(&StoragePool::new(POOL, "dir"))
-            .await
-        {
-            Ok(started) => drop(started.wait().await.unwrap()),
-            Err(e) => assert!(e.is_conflict(), "{e}"),
+        let pool = StoragePool::new(POOL, "dir");
+        if let Err(e) = ended(lxd.storage_pools().create(&pool).await).await {
+            assert!(e.is_conflict(), "{e}");
         }
         for instance in lxd.instances().list().await.unwrap() {
             if instance.name.starts_with(prefix) {
                 lxd.instances().delete_forced(&instance.name).await.unwrap();
             }
         }
+        let server = lxd.server().await.unwrap().into_inner();
+        let mut version = server.environment.server_version.split('.');
+        let mut number = || version.next().unwrap().parse().unwrap();
         Self {
             real: fake.is_none(),
+            version: (number(), number()),
             lxd,
             prefix: prefix.to_owned(),
             fake,
             url,
             _alone: alone,
         }
+    }
+
+    /// Whether the server is of this version or a later one.
+    pub(crate) fn since(&self, major: u32, minor: u32) -> bool {
+        self.version >= (major, minor)
+    }
+
+    /// An empty project of the body's own, whatever was left of an earlier run, and a client of it.
+    pub(crate) async fn project(&self) -> (String, Client) {
+        let (name, projects) = (self.name("p"), self.lxd.projects());
+        let within = self.lxd.project(&name);
+        if projects.get(&name).await.is_ok() {
+            for old in within.instances().list().await.unwrap() {
+                within.instances().delete_forced(&old.name).await.unwrap();
+            }
+            ended(projects.delete(&name).await).await.unwrap();
+        }
+        let made = projects.create(&Project::named(&name)).await;
+        ended(made).await.unwrap();
+        (name, within)
     }
 
     pub(crate) fn name(&self, name: &str) -> String {
@@ -147,6 +172,16 @@ impl Stage {
         instances.start(&name_).await.unwrap().wait().await.unwrap();
         name_
     }
+}
+
+/// How a change ends, whether it is answered at once or, as later versions do, by an operation.
+pub(crate) async fn ended(change: Result<Started>) -> Result<Finished> {
+    change?.wait().await
+}
+
+/// The error of a change, told at once or by its operation.
+pub(crate) async fn refused(change: Result<Started>) -> Error {
+    ended(change).await.map(|_| ()).unwrap_err()
 }
 
 pub(crate) fn mode(bits: u32) -> FileOptions {

@@ -2,7 +2,7 @@
 
 use lxd_client::{
     CertificateOptions, Client, ErrorKind, Event, EventFilter, Exec, Fingerprint, Identity,
-    TrustToken,
+    Project, TrustToken,
 };
 use secrecy::ExposeSecret;
 
@@ -317,33 +317,23 @@ async fn keeps_its_trust_store(stage: Stage) {
 }
 
 async fn confines_a_client_to_its_projects(stage: Stage) {
-    let project = lxd_client::Project::named(stage.name("p"));
-    let within = stage.lxd.project(&project.name);
-    for old in within.instances().list().await.unwrap() {
-        within.instances().delete_forced(&old.name).await.unwrap();
-    }
+    let (project, within) = stage.project().await;
     let me = Identity::generate("cbt-confined").unwrap();
     let _ = stage.lxd.certificates().delete(&me.fingerprint()).await;
-    let _ = stage.lxd.projects().delete(&project.name).await;
-    let made = stage.lxd.projects().create(&project).await.unwrap();
-    made.wait().await.unwrap();
     let mut options = CertificateOptions::named(stage.name("me"));
-    options.projects = vec![project.name.clone()];
+    options.projects = vec![project.clone()];
     let lxd = client(&stage, &me).await;
     let token = stage.lxd.certificates().make_token(&options).await.unwrap();
     lxd.certificates().trust_by_token(&token).await.unwrap();
 
     // Its own project is all its own.
-    let mine = lxd.project(&project.name);
+    let mine = lxd.project(&project);
     let mut new = stage.container("c");
     new.source = lxd_client::InstanceSource::Empty;
     let made = mine.instances().create(&new).await.unwrap();
     made.wait().await.unwrap();
     assert_eq!(mine.instances().list().await.unwrap().len(), 1);
-    assert_eq!(
-        lxd.projects().names().await.unwrap(),
-        [project.name.as_str()]
-    );
+    assert_eq!(lxd.projects().names().await.unwrap(), [project.as_str()]);
     assert!(mine.profiles().get("default").await.is_ok());
     assert_eq!(lxd.certificates().names().await.unwrap().len(), 1);
     lxd.resources().await.unwrap();
@@ -356,7 +346,10 @@ async fn confines_a_client_to_its_projects(stage: Stage) {
         lxd.profiles().list().await.map(|_| ()),
         lxd.networks().list().await.map(|_| ()),
         lxd.projects().get("default").await.map(|_| ()),
-        lxd.projects().create(&project).await.map(|_| ()),
+        lxd.projects()
+            .create(&Project::named("cbt-q"))
+            .await
+            .map(|_| ()),
         lxd.storage_pools()
             .create(&lxd_client::StoragePool::new("cbt-q", "dir"))
             .await
@@ -373,7 +366,7 @@ async fn confines_a_client_to_its_projects(stage: Stage) {
     within.instances().delete_forced(&new.name).await.unwrap();
     let trusted = stage.lxd.certificates();
     trusted.delete(&me.fingerprint()).await.unwrap();
-    let deleted = stage.lxd.projects().delete(&project.name).await.unwrap();
+    let deleted = stage.lxd.projects().delete(&project).await.unwrap();
     deleted.wait().await.unwrap();
 }
 

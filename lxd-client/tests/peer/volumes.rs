@@ -2,7 +2,7 @@
 
 use lxd_client::{Listing, StorageVolume};
 
-use crate::stage::{POOL, Stage, bodies};
+use crate::stage::{POOL, Stage, bodies, refused};
 
 bodies!(keeps_volumes, keeps_their_snapshots, keeps_their_backups);
 
@@ -23,8 +23,8 @@ async fn keeps_volumes(stage: Stage) {
     let copy = fresh(&stage, "copy").await.name;
     let made = pools.create_volume(POOL, &volume).await.unwrap();
     made.wait().await.unwrap();
-    let again = pools.create_volume(POOL, &volume).await.map(|_| ());
-    assert!(again.unwrap_err().is_conflict());
+    let again = refused(pools.create_volume(POOL, &volume).await).await;
+    assert!(again.is_conflict(), "{again}");
     assert!(
         pools
             .volumes(POOL)
@@ -64,14 +64,14 @@ async fn keeps_volumes(stage: Stage) {
         "1"
     );
     let taken = pools.rename_volume(POOL, &volume.name, &copy).await;
-    assert!(taken.map(|_| ()).is_err());
+    refused(taken).await;
     let renamed = pools.rename_volume(POOL, &volume.name, &to).await;
     renamed.unwrap().wait().await.unwrap();
     for name in [&to, &copy] {
         let deleted = pools.delete_volume(POOL, name).await.unwrap();
         deleted.wait().await.unwrap();
-        let missing = pools.delete_volume(POOL, name).await.map(|_| ());
-        assert!(missing.unwrap_err().is_not_found());
+        let missing = refused(pools.delete_volume(POOL, name).await).await;
+        assert!(missing.is_not_found(), "{missing}");
         let missing = pools.volume(POOL, name).await;
         assert!(missing.unwrap_err().is_not_found());
     }
@@ -88,7 +88,7 @@ async fn keeps_their_snapshots(stage: Stage) {
     let taken = pools.snapshot_volume(POOL, name, "s0").await.unwrap();
     taken.wait().await.unwrap();
     let again = pools.snapshot_volume(POOL, name, "s0").await;
-    assert!(again.map(|_| ()).unwrap_err().is_conflict());
+    assert!(refused(again).await.is_conflict());
     let listed = pools.volume_snapshots(POOL, name).await.unwrap();
     assert_eq!(listed.len(), 1);
     // In a list 5.0.2 tells it as `VOLUME/SNAPSHOT`.
@@ -100,7 +100,7 @@ async fn keeps_their_snapshots(stage: Stage) {
     let deleted = pools.delete_volume_snapshot(POOL, name, "s1").await;
     deleted.unwrap().wait().await.unwrap();
     let missing = pools.delete_volume_snapshot(POOL, name, "s1").await;
-    assert!(missing.map(|_| ()).unwrap_err().is_not_found());
+    assert!(refused(missing).await.is_not_found());
     let deleted = pools.delete_volume(POOL, name).await.unwrap();
     deleted.wait().await.unwrap();
 }
@@ -129,7 +129,7 @@ async fn keeps_their_backups(stage: Stage) {
     let deleted = pools.delete_volume_backup(POOL, name, "b0").await;
     deleted.unwrap().wait().await.unwrap();
     let missing = pools.delete_volume_backup(POOL, name, "b0").await;
-    assert!(missing.map(|_| ()).unwrap_err().is_not_found());
+    assert!(refused(missing).await.is_not_found());
     let missing = pools.export_volume_backup(POOL, name, "b0").await;
     assert!(missing.unwrap_err().is_not_found());
     for name in [name, &to] {
