@@ -125,8 +125,10 @@ impl Error {
             || lower.contains("exists already")
             || lower.contains("name ") && lower.contains("already in use")
             || lower.contains("unique constraint");
-        // 5.0 says of some that are not there: 500.
-        let missing = lower.ends_with("not found") || lower.contains("query affected 0 rows");
+        // 5.0 says of some that are not there: 500; 5.21 and 6.9 so of an image's alias.
+        let missing = lower.ends_with("not found")
+            || lower.contains("query affected 0 rows")
+            || lower.contains("image not provided for instance creation");
         // 403 is also what LXD says of what nobody may do, such as deleting the default project.
         const TRUST: [&str; 8] = [
             "authoriz",
