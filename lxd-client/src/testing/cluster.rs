@@ -15,6 +15,18 @@ fn alone(code: u16) -> Reply {
     )
 }
 
+/// The operation by which a server becomes a member.
+fn becoming(description: &str) -> Op {
+    Op {
+        class: "task".into(),
+        description: description.into(),
+        project: "default".into(),
+        // Told as `null`.
+        resources: [("cluster".to_owned(), Vec::new())].into(),
+        ..Op::default()
+    }
+}
+
 impl World {
     /// Nobody but this fake is there: whatever cluster is to be joined does not answer.
     fn joins(&mut self, joined: &str, here: &str) -> Result<Reply, Reply> {
@@ -22,14 +34,7 @@ impl World {
             let what = "No server address provided for this member";
             return Err(Reply::error(400, what));
         }
-        let op = Op {
-            class: "task".into(),
-            description: "Joining cluster".into(),
-            project: "default".into(),
-            resources: [("cluster".to_owned(), Vec::new())].into(),
-            ..Op::default()
-        };
-        let id = self.start_op(op);
+        let id = self.start_op(becoming("Joining cluster"));
         let what = format!(
             "Failed to setup cluster trust: Failed to connect to target cluster node {joined:?}: Get \
              \"https://{joined}/1.0\": Unable to connect to: {joined} ([dial tcp {joined}: connect: \
@@ -79,15 +84,7 @@ impl World {
                 self.state.cluster_members.insert(name.clone(), member);
                 self.state.cluster_name = name;
                 self.dirty = true;
-                let op = Op {
-                    class: "task".into(),
-                    description: "Creating bootstrap node".into(),
-                    project: "default".into(),
-                    // Told as `null`.
-                    resources: [("cluster".to_owned(), Vec::new())].into(),
-                    ..Op::default()
-                };
-                let id = self.start_op(op);
+                let id = self.start_op(becoming("Creating bootstrap node"));
                 self.finish(&id, Ok(None));
                 Ok(Reply::Async(id))
             }
