@@ -159,7 +159,8 @@ impl Certificates {
     /// already.
     ///
     /// # Errors
-    /// Not trusted, if the token is wrong, used or expired.
+    /// Not trusted, if the token is wrong, used or expired; conflict, if another certificate is
+    /// trusted by the token's name (LXD 5.21 and later).
     pub async fn trust_by_token(&self, token: &TrustToken) -> Result<()> {
         // Which of the two fields the token goes in is a matter of version: `password` where the
         // server does not know `trust_token`, which from 6.9 refuses `password`.
@@ -191,7 +192,8 @@ impl Certificates {
         body[field] = secret.expose_secret().into();
         match self.post(body).await {
             Ok(()) => Ok(()),
-            Err(e) if e.is_conflict() => Ok(()),
+            // It may be the name that is taken, which later servers have once only (seen on 5.21.7).
+            Err(e) if e.is_conflict() && self.client.server().await?.is_trusted() => Ok(()),
             Err(e) if e.is_not_trusted() => Err(Error::new(
                 ErrorKind::NotTrusted,
                 "POST /1.0/certificates",

@@ -109,7 +109,7 @@ pub struct ClusterJoin {
 }
 
 impl ClusterJoin {
-    /// By the cluster's password (`core.trust_password`, LXD before 6), or by a join token's text
+    /// By the cluster's password (`core.trust_password`, LXD before 6.1), or by a join token's text
     /// where the rest is known. Addresses are `HOST:PORT`; `certificate` is the cluster's, in PEM.
     pub fn by_secret(
         server_name: impl Into<String>,
@@ -186,12 +186,21 @@ impl ClusterJoin {
         &self.cluster_address
     }
 
-    pub(crate) fn request(&self) -> Request {
-        Request::put("/1.0/cluster").json(json!({
+    /// A token has a field of its own where the server knows one (`explicit_trust_token`); from 6.1
+    /// on that is the only one.
+    fn request(&self, explicit: bool) -> Request {
+        let is_token = self.secret.expose_secret().parse::<TrustToken>().is_ok();
+        let field = match explicit && is_token {
+            true => "cluster_token",
+            false => "cluster_password",
+        };
+        let mut body = json!({
             "enabled": true, "server_name": self.server_name, "server_address": self.server_address,
             "cluster_address": self.cluster_address, "cluster_certificate": self.certificate,
-            "cluster_password": self.secret.expose_secret(), "member_config": self.member_config,
-        }))
+            "member_config": self.member_config,
+        });
+        body[field] = self.secret.expose_secret().into();
+        Request::put("/1.0/cluster").json(body)
     }
 }
 
@@ -253,7 +262,13 @@ impl Cluster {
         self.client
             .require("joining a cluster", &["clustering_join"])
             .await?;
-        self.client.change(how.request()).await?.wait().await
+        let request = self.join_request(how).await?;
+        self.client.change(request).await?.wait().await
+    }
+
+    pub(crate) async fn join_request(&self, how: &ClusterJoin) -> Result<Request> {
+        let explicit = self.client.has_extension("explicit_trust_token").await?;
+        Ok(how.request(explicit))
     }
 
     /// The members; none where the server is alone.

@@ -125,8 +125,12 @@ impl Error {
             || lower.contains("exists already")
             || lower.contains("name ") && lower.contains("already in use")
             || lower.contains("unique constraint");
-        // 5.0 says of some that are not there: 500; 5.21 and 6.9 so of an image's alias.
+        // Of some that are not there: 500. 5.0 of several objects, 5.21 and 6.9 of an image's alias,
+        // 6.9 of a project to be renamed and of a volume's snapshot.
         let missing = lower.ends_with("not found")
+            || lower.ends_with("does not exist")
+            || lower.contains("not found in project")
+            || lower.contains("no such entity")
             || lower.contains("query affected 0 rows")
             || lower.contains("image not provided for instance creation");
         // 403 is also what LXD says of what nobody may do, such as deleting the default project.

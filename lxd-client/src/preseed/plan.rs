@@ -426,7 +426,7 @@ impl Client {
         let forward = if cluster.joins() {
             let join = cluster.join().await?;
             differs.push(format!("joins: {}", join.cluster_address()));
-            join.request()
+            self.cluster().join_request(&join).await?
         } else {
             Request::put("/1.0/cluster").json(json!({"enabled": true, "server_name": wanted}))
         };

@@ -182,8 +182,10 @@ async fn no_cluster_answers(lxd: &Client, here: &str) {
         .map(|_| ())
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::OperationFailed, "{error}");
-    let told = "Failed to setup cluster trust: Failed to connect to target cluster node";
-    assert!(error.message().contains(told), "{error}");
+    // "Failed to setup cluster trust: Failed to connect to target cluster node" in 5.0.2.
+    for told in ["cluster trust: Failed", "connect", "target cluster node"] {
+        assert!(error.message().contains(told), "{error}");
+    }
     assert!(!lxd.cluster().info().await.unwrap().enabled);
 }
 

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use lxd_client::testing::Fake;
 use lxd_client::{
-    Client, Error, FileOptions, Finished, ImageImport, InstanceSource, NewInstance, Project,
-    Result, Started, StoragePool,
+    Client, Error, ErrorKind, FileOptions, Finished, ImageImport, InstanceSource, NewInstance,
+    Project, Result, Started, StoragePool,
 };
 use url::Url;
 
@@ -28,6 +28,9 @@ static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 pub(crate) const POOL: &str = "cbt";
 pub(crate) const ALIAS: &str = "cbt-image";
+/// A fingerprint that no image has: its first twelve characters, which is what later versions
+/// ask for at least.
+pub(crate) const NO_IMAGE: &str = "0123456789ab";
 
 impl Stage {
     pub(crate) async fn fake(prefix: &str) -> Self {
@@ -104,6 +107,23 @@ impl Stage {
     /// Whether the server is of this version or a later one.
     pub(crate) fn since(&self, major: u32, minor: u32) -> bool {
         self.version >= (major, minor)
+    }
+
+    /// Sets or takes away the trust password, where there is such a thing (6.1 took it out).
+    pub(crate) async fn password(&self, password: &str) {
+        if self.since(6, 1) {
+            return;
+        }
+        let set = self.lxd.set_config([("core.trust_password", password)]);
+        set.await.unwrap();
+    }
+
+    /// How a bad value of a network or a pool is told: at once, or from 6.8 on by the operation.
+    pub(crate) fn refusal_of_network_or_pool(&self) -> ErrorKind {
+        match self.since(6, 8) {
+            true => ErrorKind::OperationFailed,
+            false => ErrorKind::Refused,
+        }
     }
 
     /// An empty project of the body's own, whatever was left of an earlier run, and a client of it.

@@ -54,9 +54,11 @@ async fn keeps_volumes(stage: Stage) {
     );
     let stale = pools.update_volume(POOL, &read, read.etag()).await;
     assert!(stale.map(|_| ()).unwrap_err().is_precondition_failed());
-    // The driver `dir` cannot tell how full they are.
-    let state = pools.volume_state(POOL, &volume.name).await;
-    assert_eq!(state.unwrap_err().status(), Some(500));
+    // The driver `dir` cannot tell how full they are: an error in 5.0.2, nothing used later.
+    match pools.volume_state(POOL, &volume.name).await {
+        Ok(state) if stage.since(5, 21) => assert_eq!(state.usage.unwrap().used, 0),
+        told => assert_eq!(told.unwrap_err().status(), Some(500)),
+    }
     let copied = pools.copy_volume(POOL, &copy, POOL, &volume.name).await;
     copied.unwrap().wait().await.unwrap();
     assert_eq!(
