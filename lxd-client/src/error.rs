@@ -130,6 +130,7 @@ impl Error {
         let missing = lower.ends_with("not found")
             || lower.ends_with("does not exist")
             || lower.contains("not found in project")
+            || lower.contains("requested profile")
             || lower.contains("no such entity")
             || lower.contains("query affected 0 rows")
             || lower.contains("image not provided for instance creation");

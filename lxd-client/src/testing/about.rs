@@ -22,6 +22,14 @@ const SERVER_KEYS: [&str; 12] = [
     "loki.",
 ];
 
+/// Those of the keys that are numbers.
+const NUMBERS: [&str; 4] = [
+    "cluster.images_minimal_replica",
+    "cluster.offline_threshold",
+    "images.auto_update_interval",
+    "images.remote_cache_expiry",
+];
+
 /// The version as numbers.
 pub(super) fn numbers(version: &str) -> (u32, u32) {
     let mut parts = version.split('.').map(|p| p.parse().unwrap_or(0));
@@ -117,10 +125,11 @@ impl World {
                         SERVER_KEYS.iter().any(|p| k.starts_with(p)) || k.starts_with("user.");
                     let gone = k == "core.trust_password" && numbers(&self.version) >= (6, 1);
                     if !known || gone {
-                        return Err(Reply::error(
-                            400,
-                            format!("cannot set '{k}' to '{v}': unknown key"),
-                        ));
+                        return Err(self.cannot_set(k, v, "unknown key"));
+                    }
+                    let number = NUMBERS.contains(&k.as_str());
+                    if number && !v.is_empty() && v.parse::<i64>().is_err() {
+                        return Err(self.cannot_set(k, v, "invalid integer"));
                     }
                 }
                 if req.method == "PUT" {
@@ -137,6 +146,18 @@ impl World {
             }
             _ => Err(Reply::not_found("")),
         }
+    }
+
+    fn cannot_set(&self, key: &str, value: &str, why: &str) -> Reply {
+        let (head, tail) = why.split_at(1);
+        let what = match self.is_like(5, 21) {
+            true => format!(
+                "Cannot set {key:?} to {value:?}: {}{tail}",
+                head.to_uppercase()
+            ),
+            false => format!("cannot set '{key}' to '{value}': {why}"),
+        };
+        Reply::error(400, what)
     }
 
     pub(super) fn resources(&self) -> Reply {

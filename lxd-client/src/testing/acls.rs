@@ -21,10 +21,17 @@ fn acl_of(body: &Value) -> Value {
 }
 
 fn check_acl(acl: &Value) -> Result<(), Reply> {
+    let keys = acl["config"].as_object().into_iter().flat_map(|c| c.keys());
+    if let Some(key) = keys.into_iter().find(|k| !k.starts_with("user.")) {
+        return Err(Reply::in_the_work(
+            500,
+            format!("Invalid config option {key:?}"),
+        ));
+    }
     for direction in ["ingress", "egress"] {
         for (n, rule) in acl[direction].as_array().into_iter().flatten().enumerate() {
             if !matches!(rule["action"].as_str(), Some("allow" | "drop" | "reject")) {
-                return Err(Reply::error(
+                return Err(Reply::in_the_work(
                     500,
                     format!(
                         "Invalid {direction} rule {n}: Action must be one of: allow, drop, reject"
@@ -62,7 +69,11 @@ impl World {
                 let body = req.json()?;
                 let name = text(&body, "name");
                 if name.starts_with(|c: char| c.is_ascii_digit()) {
-                    return Err(Reply::error(500, "Name must not start with a number"));
+                    return Err(Reply::in_the_work(500, "Name must not start with a number"));
+                }
+                if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+                    let what = "Name can only contain alphanumeric and hyphen characters";
+                    return Err(Reply::in_the_work(500, what));
                 }
                 if acls.contains_key(&name) {
                     return Err(Reply::error(400, "The network ACL already exists"));
@@ -157,7 +168,7 @@ impl World {
                 let body = req.json()?;
                 let address = text(&body, "listen_address");
                 if address.parse::<std::net::IpAddr>().is_err() {
-                    return Err(Reply::error(
+                    return Err(Reply::in_the_work(
                         500,
                         format!(
                             "Failed creating forward: Failed parsing address forward listen \
@@ -166,7 +177,7 @@ impl World {
                     ));
                 }
                 if forwards.contains_key(&address) {
-                    return Err(Reply::error(
+                    return Err(Reply::in_the_work(
                         409,
                         "Failed creating forward: A forward for that listen address already exists",
                     ));
@@ -179,7 +190,8 @@ impl World {
                 let Some(forward) = forwards.get(address) else {
                     return Err(match method {
                         "DELETE" => {
-                            Reply::error(404, "Failed deleting forward: Network forward not found")
+                            let what = "Failed deleting forward: Network forward not found";
+                            Reply::in_the_work(404, what)
                         }
                         _ => Reply::not_found("Network forward"),
                     });

@@ -17,6 +17,11 @@ pub(super) enum Reply {
     Async(String),
     /// LXD's error document.
     Error(u16, String),
+    /// An error that is found in the work itself: told at once, or by the operation where the
+    /// change is one.
+    InTheWork(u16, String),
+    /// The error document with HTTP status 200.
+    FailedWait(u16, String),
     /// Bytes with headers.
     Raw(Vec<(&'static str, String)>, Bytes),
     /// Not LXD's JSON.
@@ -54,6 +59,10 @@ impl Reply {
         Self::Error(code, message.into())
     }
 
+    pub(super) fn in_the_work(code: u16, message: impl Into<String>) -> Self {
+        Self::InTheWork(code, message.into())
+    }
+
     pub(super) fn not_found(what: &str) -> Self {
         Self::Error(404, format!("{what} not found"))
     }
@@ -61,6 +70,15 @@ impl Reply {
     pub(super) fn forbidden() -> Self {
         Self::Error(403, "not authorized".into())
     }
+}
+
+/// How 6.9 says of some things that they are not there (seen of projects and volumes' snapshots).
+pub(super) fn no_entity(what: &str, path: &str) -> Reply {
+    let why = format!(
+        "Failed creating {what:?} operation record: Failed fetching entity reference: No such entity \
+         {path:?}"
+    );
+    Reply::error(500, why)
 }
 
 /// SHA-256 of the part of an object that can be written.
@@ -204,13 +222,14 @@ pub(super) fn text(body: &Value, key: &str) -> String {
     body[key].as_str().unwrap_or_default().to_owned()
 }
 
-/// The keys of instances and profiles, by their beginnings.
-pub(super) fn check_instance_keys(config: &crate::Config) -> Result<(), Reply> {
-    const KNOWN: [&str; 13] = [
+/// A key that instances and profiles do not have; the keys by their beginnings.
+pub(super) fn unknown_instance_key(config: &crate::Config) -> Option<&str> {
+    const KNOWN: [&str; 14] = [
         "user.",
         "limits.",
         "boot.",
         "cloud-init.",
+        "cluster.evacuate",
         "environment.",
         "image.",
         "linux.",
@@ -221,15 +240,13 @@ pub(super) fn check_instance_keys(config: &crate::Config) -> Result<(), Reply> {
         "snapshots.",
         "volatile.",
     ];
-    for key in config.keys() {
-        if !KNOWN.iter().any(|k| key.starts_with(k)) && key != "cluster.evacuate" {
-            return Err(Reply::error(
-                400,
-                format!("Unknown configuration key: {key}"),
-            ));
-        }
-    }
-    Ok(())
+    unknown_key(config, &KNOWN)
+}
+
+/// The first key that begins with none of these.
+pub(super) fn unknown_key<'a>(config: &'a crate::Config, known: &[&str]) -> Option<&'a str> {
+    let unknown = |key: &&str| !known.iter().any(|k| key.starts_with(k));
+    config.keys().map(String::as_str).find(unknown)
 }
 
 /// Keys given replace, empty ones unset.

@@ -47,7 +47,7 @@ impl World {
                         Job::Nothing,
                     );
                     let why = format!("Create backup: Backup {new:?} already exists");
-                    self.finish(&op, Err(why));
+                    self.finish(&op, Err(why.into()));
                     return Ok(Reply::Async(op));
                 }
                 let mut kept = record.clone();

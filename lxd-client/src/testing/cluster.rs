@@ -40,7 +40,7 @@ impl World {
              \"https://{joined}/1.0\": Unable to connect to: {joined} ([dial tcp {joined}: connect: \
              connection refused])"
         );
-        self.finish(&id, Err(what));
+        self.finish(&id, Err(what.into()));
         Ok(Reply::Async(id))
     }
 

@@ -225,7 +225,7 @@ impl Core {
                         op.metadata = metadata;
                     }
                 });
-                Err("Command not found".to_owned())
+                Err("Command not found".into())
             }
         };
         self.with(|w| w.finish(&id, outcome));

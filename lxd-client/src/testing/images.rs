@@ -43,6 +43,7 @@ impl World {
             }
             ("POST", []) => self.post_image(req, &project),
             (_, [print, rest @ ..]) => {
+                self.check_prefix(print)?;
                 let fingerprint = self
                     .find_image(&project, print)
                     .ok_or_else(|| Reply::not_found("Image"))?;
@@ -105,6 +106,18 @@ impl World {
             }
             _ => Err(Reply::not_found("")),
         }
+    }
+
+    /// Later versions take no short beginnings of fingerprints (seen on 5.21.7 and 6.9).
+    fn check_prefix(&self, prefix: &str) -> Result<(), Reply> {
+        let hash = |c: char| matches!(c, '0'..='9' | 'a'..='f');
+        let why = match prefix {
+            _ if !self.is_like(5, 21) => return Ok(()),
+            short if short.len() < 12 => "must contain 12 characters or more",
+            prefix if prefix.chars().all(hash) => return Ok(()),
+            _ => "must contain only lowercase hexadecimal characters",
+        };
+        Err(Reply::error(400, format!("Image fingerprint prefix {why}")))
     }
 
     pub(super) fn find_image(&self, project: &str, prefix: &str) -> Option<String> {
@@ -174,7 +187,7 @@ impl World {
                 }
                 Err(why) => {
                     let op = self.start(project, "Downloading image", &[], lasts, Job::Nothing);
-                    self.finish(&op, Err(why));
+                    self.finish(&op, Err(why.into()));
                     return Ok(Reply::Async(op));
                 }
             };

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::answers::{Reply, Req, check_instance_keys, config_of, devices_of, etag, passes, text};
+use super::answers::{Reply, Req, config_of, devices_of, etag, passes, text, unknown_instance_key};
 use super::jobs::{Job, fresh_root};
 use super::state::{InstanceRecord, World};
+use crate::Config;
 use crate::types::{InstanceKind, InstanceStatus};
 
 fn status_code(status: &InstanceStatus) -> u16 {
@@ -166,18 +167,18 @@ impl World {
             && !name.ends_with('-')
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
         if !fine {
-            return Err(Reply::error(
-                400,
-                "Invalid instance name: Name can only contain alphanumeric and hyphen characters",
-            ));
+            let what = "Name can only contain alphanumeric and hyphen characters";
+            return Err(match self.is_like(5, 21) {
+                true => Reply::error(500, format!("Invalid instance name {name:?}: {what}")),
+                false => Reply::error(400, format!("Invalid instance name: {what}")),
+            });
         }
-        // Up to 5.21 the operation tells it.
-        if self.is_like(6, 0) && self.record(project, &name).is_some() {
+        // In 5.0.2 the operation tells it.
+        if self.is_like(5, 21) && self.record(project, &name).is_some() {
             let what = format!("Instance {name:?} already exists");
             return Err(Reply::error(409, what));
         }
         let config = config_of(&body);
-        check_instance_keys(&config)?;
         let profiles = match body["profiles"].as_array() {
             None => vec!["default".to_owned()],
             Some(list) => list
@@ -188,7 +189,11 @@ impl World {
         let home = self.effective(project, "profiles");
         for profile in &profiles {
             if !self.state.projects[&home].profiles.contains_key(profile) {
-                return Err(Reply::error(404, "Fetch profiles: Profile not found"));
+                let what = match self.is_like(6, 0) {
+                    true => format!("Profile {profile:?} not found in project {home:?}"),
+                    false => format!("Requested profile {profile:?} doesn't exist"),
+                };
+                return Err(Reply::error(500, what));
             }
         }
         let kind = match text(&body, "type").as_str() {
@@ -229,6 +234,10 @@ impl World {
                 } else {
                     match self.state.projects[&images].aliases.get(&alias) {
                         Some(a) => a.target.clone(),
+                        None if self.is_like(5, 21) => {
+                            let why = "Image not provided for instance creation";
+                            return Ok(self.failed(project, "Creating instance", why));
+                        }
                         None => return Err(Reply::not_found("Image alias")),
                     }
                 };
@@ -275,6 +284,15 @@ impl World {
         )))
     }
 
+    pub(super) fn unknown_key(&self, config: &Config) -> Option<String> {
+        let key = unknown_instance_key(config)?;
+        Some(match () {
+            () if self.is_like(6, 0) => format!("{key:?} is not supported for \"container\""),
+            () if self.is_like(5, 21) => format!("{key:?} isn't supported for \"container\""),
+            () => format!("Unknown configuration key: {key}"),
+        })
+    }
+
     fn one_instance(&mut self, req: &Req, project: &str, name: &str) -> Result<Reply, Reply> {
         let told = self.instance_json(project, name);
         let Some(record) = self.record(project, name).cloned() else {
@@ -287,15 +305,10 @@ impl World {
                 req.matches(&tag)?;
                 let body = req.json()?;
                 if let Some(snapshot) = body["restore"].as_str() {
-                    let (record, lasts) = (record, self.durations.update);
-                    let Some(old) = record.snapshots.get(snapshot) else {
-                        return Err(Reply::not_found("Instance snapshot"));
-                    };
-                    let mut old = old.clone();
-                    old.snapshots.clone_from(&record.snapshots);
+                    let lasts = self.durations.update;
                     let job = Job::Restore {
                         name: name.to_owned(),
-                        record: Box::new(old),
+                        snapshot: snapshot.to_owned(),
                     };
                     let paths = paths(&record, name);
                     let op = self.start(project, "Restoring snapshot", &paths, lasts, job);
@@ -303,7 +316,6 @@ impl World {
                 }
                 let mut new = record.clone();
                 new.config = config_of(&body);
-                check_instance_keys(&new.config)?;
                 new.devices = devices_of(&body);
                 new.description = text(&body, "description");
                 new.ephemeral = body["ephemeral"].as_bool().unwrap_or(false);
@@ -336,7 +348,6 @@ impl World {
                         new.config.insert(k, v);
                     }
                 }
-                check_instance_keys(&new.config)?;
                 new.devices.extend(devices_of(&body));
                 if let Some(description) = body["description"].as_str() {
                     new.description = description.to_owned();
@@ -347,7 +358,7 @@ impl World {
                 };
                 match job.run(self, project) {
                     Ok(_) => Ok(Reply::empty()),
-                    Err(why) => Err(Reply::error(400, why)),
+                    Err(failure) => Err(Reply::error(500, failure.why)),
                 }
             }
             "POST" => {

@@ -48,7 +48,7 @@ pub(super) enum Job {
     },
     Restore {
         name: String,
-        record: Box<InstanceRecord>,
+        snapshot: String,
     },
     AddImage {
         fingerprint: String,
@@ -60,7 +60,34 @@ pub(super) enum Job {
     Nothing,
 }
 
-type Outcome = Result<Option<Value>, String>;
+pub(super) type Outcome = Result<Option<Value>, Failure>;
+
+/// Why an operation failed, and the status that the `/wait` of 5.20 and later, and the operation
+/// itself from 6.8 on, tell with it.
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    pub(super) code: u16,
+    pub(super) why: String,
+}
+
+impl Failure {
+    pub(super) fn new(code: u16, why: impl Into<String>) -> Self {
+        let why = why.into();
+        Self { code, why }
+    }
+}
+
+impl From<String> for Failure {
+    fn from(why: String) -> Self {
+        Self::new(500, why)
+    }
+}
+
+impl From<&str> for Failure {
+    fn from(why: &str) -> Self {
+        Self::new(500, why)
+    }
+}
 
 impl Job {
     pub(super) fn progress_key(&self) -> Option<&'static str> {
@@ -96,12 +123,17 @@ impl Job {
                 }
                 Ok(None)
             }
-            Self::Restore { name, record } => {
-                if let Some(now) = world.record(project, &name) {
-                    let status = now.status.clone();
-                    *now = *record;
-                    now.status = status;
-                }
+            Self::Restore { name, snapshot } => {
+                let Some(now) = world.record(project, &name) else {
+                    return Err("Instance not found".into());
+                };
+                let Some(mut old) = now.snapshots.get(&snapshot).cloned() else {
+                    let why = format!("Snapshot {name}/{snapshot} does not exist");
+                    return Err(Failure::new(400, why));
+                };
+                old.snapshots = std::mem::take(&mut now.snapshots);
+                old.status = now.status.clone();
+                *now = old;
                 Ok(None)
             }
             Self::AddImage {
@@ -231,13 +263,24 @@ impl World {
             return Err("Project not found".into());
         };
         if p.instances.contains_key(name) {
-            return Err(
+            return Err(Failure::new(
+                409,
                 "Failed creating instance record: Add instance info to the database: This \
-                 \"instances\" entry already exists"
-                    .into(),
-            );
+                 \"instances\" entry already exists",
+            ));
+        }
+        if let Some(why) = self.unknown_key(&record.config) {
+            return Err(format!("Failed creating instance record: {why}").into());
         }
         let (_, devices) = self.expanded(project, &record);
+        let mut pools = devices.values().filter_map(|d| d.get("pool"));
+        if pools.any(|pool| !self.state.pools.contains_key(pool)) {
+            return Err(Failure::new(
+                404,
+                "Failed creating instance record: Failed initialising instance: Failed loading \
+                 storage pool: Storage pool not found",
+            ));
+        }
         if !devices.values().any(|d| {
             d.get("type").is_some_and(|t| t == "disk") && d.get("path").is_some_and(|p| p == "/")
         }) {
@@ -300,16 +343,20 @@ impl World {
     }
 
     fn replace_instance(&mut self, project: &str, name: &str, new: InstanceRecord) -> Outcome {
+        let unknown = self.unknown_key(&new.config);
         let Some(record) = self.record(project, name) else {
             return Err("Instance not found".into());
         };
+        if let Some(why) = unknown {
+            return Err(format!("Invalid config: {why}").into());
+        }
         // A writer that drops a volatile key would take the instance's identity away.
         let lost = record
             .config
             .keys()
             .find(|k| k.starts_with("volatile.") && !new.config.contains_key(*k));
         if let Some(key) = lost {
-            return Err(format!("Volatile key {key:?} is missing"));
+            return Err(format!("Volatile key {key:?} is missing").into());
         }
         record.config = new.config;
         record.devices = new.devices;
@@ -328,10 +375,11 @@ impl World {
             return Err("Instance not found".into());
         };
         if record.snapshots.contains_key(&snapshot) {
-            return Err(format!(
+            let why = format!(
                 "Failed creating instance snapshot record {snapshot:?}: Add snapshot info to the \
                  database: This \"instances_snapshots\" entry already exists"
-            ));
+            );
+            return Err(Failure::new(409, why));
         }
         let mut kept = record.clone();
         kept.snapshots.clear();
@@ -345,7 +393,8 @@ impl World {
             return Err("Project not found".into());
         };
         if p.instances.contains_key(to) {
-            return Err(format!("Name \"{to}\" already in use"));
+            let why = format!("Name \"{to}\" already in use");
+            return Err(Failure::new(409, why));
         }
         match p.instances.remove(name) {
             Some(record) if record.status == InstanceStatus::Stopped => {
@@ -398,21 +447,22 @@ impl World {
         };
         match (action, &record.status) {
             ("start", InstanceStatus::Running) => {
-                return Err("The instance is already running".into());
+                return Err(Failure::new(400, "The instance is already running"));
             }
             ("stop", InstanceStatus::Stopped) => {
-                return Err("The instance is already stopped".into());
+                return Err(Failure::new(400, "The instance is already stopped"));
             }
             ("restart" | "freeze", InstanceStatus::Stopped) => {
-                return Err("The instance is not running".into());
+                return Err(Failure::new(400, "The instance is not running"));
             }
             _ => {}
         }
         if matches!(action, "start" | "restart") {
             if let Some((device, parent)) = parents {
-                return Err(format!(
+                let why = format!(
                     "Failed to start device \"{device}\": Parent device \"{parent}\" doesn't exist"
-                ));
+                );
+                return Err(why.into());
             }
             if record.files.is_none() && record.kind == InstanceKind::Container {
                 return Err("Failed to run: the container has no root file system".into());
@@ -464,7 +514,7 @@ impl World {
             return Err("Image with same fingerprint already exists".into());
         }
         if let Some((taken, _)) = aliases.iter().find(|(a, _)| p.aliases.contains_key(a)) {
-            return Err(format!("Alias already exists: {taken}"));
+            return Err(format!("Alias already exists: {taken}").into());
         }
         let kind = image.kind.clone();
         let new = p.images.insert(fingerprint.to_owned(), image).is_none();

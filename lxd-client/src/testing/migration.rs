@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 use super::answers::{Reply, text};
 use super::exec::Ws;
-use super::jobs::Job;
+use super::jobs::{Failure, Job, Outcome};
 use super::server::Core;
 use super::state::{InstanceRecord, Op, World, random_hex};
 use crate::{Client, Fingerprint};
@@ -106,18 +106,12 @@ impl World {
         Reply::Async(self.start(project, "Migrating instance", &paths, lasts, job))
     }
 
-    pub(super) fn relocated(
-        &mut self,
-        project: &str,
-        name: &str,
-        pool: &str,
-        to: &str,
-    ) -> Result<Option<Value>, String> {
+    pub(super) fn relocated(&mut self, project: &str, name: &str, pool: &str, to: &str) -> Outcome {
         if !pool.is_empty() && !self.state.pools.contains_key(pool) {
             return Err("Failed loading instance storage pool: Storage pool not found".into());
         }
         if !to.is_empty() && !self.state.projects.contains_key(to) {
-            return Err(format!("Failed loading project {to:?}: Project not found"));
+            return Err(format!("Failed loading project {to:?}: Project not found").into());
         }
         let Some(record) = self.record(project, name) else {
             return Err("Instance not found".into());
@@ -223,6 +217,7 @@ impl World {
         self.dirty = true;
         self.create_instance(&project, &name, *record, None)
             .map(|_| ())
+            .map_err(|failure| failure.why)
     }
 }
 
@@ -309,7 +304,7 @@ impl Core {
     async fn end(&self, id: &str, outcome: Result<(), String>) {
         self.with(|w| {
             w.migrations.remove(id);
-            w.finish(id, outcome.map(|()| None));
+            w.finish(id, outcome.map(|()| None).map_err(Failure::from));
         });
         self.settle().await;
     }

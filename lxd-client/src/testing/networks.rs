@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::answers::{Reply, Req, config_of, etag, lay_over, text};
+use super::answers::{Reply, Req, config_of, etag, lay_over, text, unknown_key};
 use super::state::{NetworkState, World};
 use crate::Config;
 
@@ -46,13 +46,24 @@ impl World {
             ("POST", None, _) => {
                 let body = req.json()?;
                 let name = text(&body, "name");
+                if name.is_empty() {
+                    return Err(Reply::error(400, "No name provided"));
+                }
+                let kind = match text(&body, "type") {
+                    k if k.is_empty() => "bridge".into(),
+                    k => k,
+                };
+                if !KINDS.contains(&kind.as_str()) {
+                    return Err(Reply::error(400, "Unknown driver"));
+                }
                 let mut config = config_of(&body);
                 let taken = self.state.projects[&home].networks.contains_key(&name)
                     || self.machine.interfaces.contains_key(&name);
                 if taken {
-                    return Err(Reply::error(400, "The network already exists"));
+                    return Err(Reply::in_the_work(400, "The network already exists"));
                 }
                 check_address(&name, &config)?;
+                check_options(500, &name, &config)?;
                 self.state.serial += 1;
                 let n = self.state.serial;
                 let auto = |v: Option<&String>| v.is_none_or(|v| v == "auto");
@@ -71,10 +82,7 @@ impl World {
                 let network = NetworkState {
                     config,
                     description: text(&body, "description"),
-                    kind: match text(&body, "type") {
-                        k if k.is_empty() => "bridge".into(),
-                        k => k,
-                    },
+                    kind,
                     ..NetworkState::default()
                 };
                 if let Some(p) = self.state.projects.get_mut(&home) {
@@ -104,6 +112,7 @@ impl World {
                         let body = req.json()?;
                         let given = config_of(&body);
                         check_address(name, &given)?;
+                        check_options(400, name, &given)?;
                         if let Some(n) = self
                             .state
                             .projects
@@ -154,6 +163,41 @@ impl World {
     }
 }
 
+const KINDS: [&str; 5] = ["bridge", "macvlan", "sriov", "ovn", "physical"];
+
+/// The keys of all kinds, by their beginnings.
+const KEYS: [&str; 19] = [
+    "acme.",
+    "bgp.",
+    "bridge.",
+    "dns.",
+    "fan.",
+    "gvrp",
+    "ipv4.",
+    "ipv6.",
+    "maas.",
+    "mtu",
+    "network",
+    "ovn.",
+    "parent",
+    "raw.",
+    "security.",
+    "tunnel.",
+    "user.",
+    "vlan",
+    "volatile.",
+];
+
+fn check_options(code: u16, name: &str, config: &Config) -> Result<(), Reply> {
+    match unknown_key(config, &KEYS) {
+        None => Ok(()),
+        Some(key) => {
+            let why = format!("Invalid option for network {name:?} option {key:?}");
+            Err(Reply::in_the_work(code, why))
+        }
+    }
+}
+
 fn check_address(name: &str, config: &Config) -> Result<(), Reply> {
     for key in ["ipv4.address", "ipv6.address"] {
         let Some(value) = config.get(key) else {
@@ -164,7 +208,7 @@ fn check_address(name: &str, config: &Config) -> Result<(), Reply> {
                 a.parse::<std::net::IpAddr>().is_ok() && bits.parse::<u8>().is_ok()
             });
         if !fine {
-            return Err(Reply::error(
+            return Err(Reply::in_the_work(
                 500,
                 format!(
                     "Invalid value for network \"{name}\" option \"{key}\": invalid CIDR address: \

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::answers::{Reply, Req};
-use super::jobs::Job;
+use super::jobs::{Failure, Job, Outcome};
 use super::state::{Op, World, uuid};
 
 /// How long an ended operation is remembered (observed on 5.0.2).
@@ -86,15 +86,20 @@ impl World {
     }
 
     /// An operation that fails at once.
-    pub(super) fn failed(&mut self, project: &str, description: &str, why: String) -> Reply {
+    pub(super) fn failed(
+        &mut self,
+        project: &str,
+        description: &str,
+        why: impl Into<Failure>,
+    ) -> Reply {
         let lasts = Duration::ZERO;
         let id = self.start(project, description, &[], lasts, Job::Nothing);
-        self.finish(&id, Err(why));
+        self.finish(&id, Err(why.into()));
         Reply::Async(id)
     }
 
     /// Ends an operation.
-    pub(super) fn finish(&mut self, id: &str, outcome: Result<Option<Value>, String>) {
+    pub(super) fn finish(&mut self, id: &str, outcome: Outcome) {
         let Some(op) = self.state.operations.get_mut(id) else {
             return;
         };
@@ -106,9 +111,10 @@ impl World {
                     op.metadata = metadata;
                 }
             }
-            Err(err) => {
+            Err(Failure { code, why }) => {
                 op.code = 400;
-                op.err = err;
+                op.err = why;
+                op.err_code = code;
             }
         }
         let (project, code) = (op.project.clone(), op.code);
@@ -132,7 +138,12 @@ impl World {
             metadata =
                 json!({key.as_str(): format!("rootfs: {:.0}% (50.00MB/s)", part.min(1.0) * 100.0)});
         }
-        let mut resources = json!(op.resources);
+        // Later ones tell the `entity_url` instead.
+        let mut resources = match (op.resources.is_empty(), self.is_like(6, 8)) {
+            (_, true) => json!({}),
+            (true, false) => Value::Null,
+            (false, false) => json!(op.resources),
+        };
         for paths in resources
             .as_object_mut()
             .into_iter()
@@ -142,13 +153,24 @@ impl World {
                 *paths = Value::Null;
             }
         }
-        Some(json!({
+        // Where what it works at is to be found.
+        if self.is_like(6, 8) {
+            let first = op.resources.values().flatten().next();
+            if let (Some(path), true) = (first, metadata.is_null() || metadata.is_object()) {
+                metadata["entity_url"] = path.as_str().into();
+            }
+        }
+        let mut told = json!({
             "id": id, "class": op.class, "description": op.description,
             "created_at": op.created, "updated_at": op.created,
             "status": status(op.code), "status_code": op.code,
-            "resources": if op.resources.is_empty() { Value::Null } else { resources },
+            "resources": resources,
             "metadata": metadata, "may_cancel": op.may_cancel, "err": op.err, "location": "none",
-        }))
+        });
+        if self.is_like(6, 8) {
+            told["err_code"] = op.err_code.into();
+        }
+        Some(told)
     }
 
     fn operation_event(&mut self, id: &str, project: &str, code: u16) {
@@ -157,6 +179,9 @@ impl World {
             told["status_code"] = code.into();
             if code == 103 || code == 105 {
                 told["err"] = "".into();
+                if self.is_like(6, 8) {
+                    told["err_code"] = 0.into();
+                }
             }
             self.event("operation", project, told);
         }
@@ -200,6 +225,22 @@ impl World {
                 self.state.operations.remove(&id);
                 self.dirty = true;
             }
+        }
+    }
+
+    /// What its `/wait` answers. Where it failed, or goes on beyond the wait's time, 5.20 and later
+    /// answer an error document with HTTP status 200 (observed on 5.21.7 and 6.9).
+    pub(super) fn waited(&self, id: &str) -> Reply {
+        let Some(op) = self.state.operations.get(id) else {
+            return Reply::not_found("Operation");
+        };
+        match op.code {
+            code if code == 200 || !self.is_like(5, 20) => {
+                Reply::ok(self.operation_json(id).unwrap_or_default())
+            }
+            103 | 105 => Reply::FailedWait(500, "context deadline exceeded".into()),
+            401 => Reply::FailedWait(500, "context canceled".into()),
+            _ => Reply::FailedWait(op.err_code, op.err.clone()),
         }
     }
 
@@ -256,6 +297,7 @@ impl World {
                 let fd = fds
                     .into_iter()
                     .flatten()
+                    .filter(|(fd, _)| *fd != "entity_url")
                     .find(|(_, s)| s.as_str() == Some(secret.as_str()))
                     .map(|(fd, _)| fd.clone());
                 match fd {

@@ -2,8 +2,26 @@
 
 use serde_json::{Value, json};
 
-use super::answers::{Reply, Req, config_of, lay_over, text};
+use super::answers::{Reply, Req, config_of, etag, lay_over, text, unknown_key};
 use super::state::{PoolState, World};
+
+/// The keys of the drivers that there are, by their beginnings.
+const KEYS: [&str; 9] = [
+    "source",
+    "size",
+    "rsync.",
+    "btrfs.",
+    "lvm.",
+    "volume.",
+    "volatile.",
+    "user.",
+    "zfs.",
+];
+
+fn unknown_option(config: &crate::Config) -> Option<String> {
+    let key = unknown_key(config, &KEYS)?;
+    Some(format!("Invalid option {key:?}"))
+}
 
 impl World {
     fn pool_json(&self, name: &str) -> Option<Value> {
@@ -60,20 +78,28 @@ impl World {
             ("POST", []) => {
                 let body = req.json()?;
                 let (name, driver) = (text(&body, "name"), text(&body, "driver"));
+                if name.is_empty() {
+                    return Err(Reply::error(400, "No name provided"));
+                }
+                if name.contains('/') {
+                    let what = "Storage pool names may not contain slashes";
+                    return Err(Reply::error(400, what));
+                }
                 if self.state.pools.contains_key(&name) {
-                    return Err(Reply::error(
-                        409,
-                        "The storage pool already exists: The record already exists",
-                    ));
+                    let what = format!("Storage pool {name:?} already exists");
+                    return Err(Reply::in_the_work(409, what));
                 }
                 if !matches!(driver.as_str(), "dir" | "btrfs" | "lvm") {
                     let what = match driver.as_str() {
                         "zfs" => "Required tool 'zpool' is missing",
                         _ => "Unknown driver",
                     };
-                    return Err(Reply::error(500, what));
+                    return Err(Reply::in_the_work(500, what));
                 }
                 let mut config = config_of(&body);
+                if let Some(why) = unknown_option(&config) {
+                    return Err(Reply::in_the_work(500, why));
+                }
                 config
                     .entry("source".into())
                     .or_insert_with(|| format!("/var/snap/lxd/common/lxd/storage-pools/{name}"));
@@ -93,16 +119,26 @@ impl World {
                 let told = self
                     .pool_json(name)
                     .ok_or_else(|| Reply::not_found("Storage pool"))?;
+                let tag = etag(&json!([
+                    told["driver"],
+                    told["description"],
+                    told["config"]
+                ]));
                 match (method, rest) {
-                    // Pools have no ETag in 5.0.2.
-                    ("GET", []) => Ok(Reply::ok(told)),
+                    // 5.0.2 does not tell the ETag that it asks for.
+                    ("GET", []) if !self.is_like(5, 21) => Ok(Reply::ok(told)),
+                    ("GET", []) => Ok(Reply::Sync(told, Some(tag))),
                     ("GET", ["resources"]) => Ok(Reply::ok(json!({
                         "space": {"used": self.machine.pool / 16, "total": self.machine.pool},
                         "inodes": {"used": 100_000, "total": 16_777_216},
                     }))),
                     ("PUT" | "PATCH", []) => {
+                        req.matches(&tag)?;
                         let body = req.json()?;
                         let given = config_of(&body);
+                        if let Some(why) = unknown_option(&given) {
+                            return Err(Reply::in_the_work(400, why));
+                        }
                         if let Some(p) = self.state.pools.get_mut(*name) {
                             lay_over(&mut p.config, given);
                             if let Some(d) = body["description"].as_str() {

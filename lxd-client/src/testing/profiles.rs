@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::answers::{
-    Reply, Req, check_instance_keys, config_of, devices_of, etag, lay_over, text,
+    Reply, Req, config_of, devices_of, etag, lay_over, text, unknown_instance_key,
 };
 use super::state::{ProfileState, World};
+use crate::Config;
 
 impl World {
     fn profile_json(&self, project: &str, home: &str, name: &str) -> Option<Value> {
@@ -27,6 +28,14 @@ impl World {
             "config": profile.config, "description": profile.description,
             "devices": profile.devices, "name": name, "used_by": used,
         }))
+    }
+
+    fn unknown_profile_key(&self, config: &Config) -> Option<String> {
+        let key = unknown_instance_key(config)?;
+        Some(match self.is_like(5, 21) {
+            true => format!("Unknown configuration key: {key:?}"),
+            false => format!("Unknown configuration key: {key}"),
+        })
     }
 
     pub(super) fn profiles(&mut self, req: &Req) -> Result<Reply, Reply> {
@@ -58,7 +67,9 @@ impl World {
                 let body = req.json()?;
                 let name = text(&body, "name");
                 let config = config_of(&body);
-                check_instance_keys(&config)?;
+                if let Some(why) = self.unknown_profile_key(&config) {
+                    return Err(Reply::error(400, why));
+                }
                 if self.state.projects[&home].profiles.contains_key(&name) {
                     return Err(Reply::error(
                         500,
@@ -99,7 +110,9 @@ impl World {
                         req.matches(&tag)?;
                         let body = req.json()?;
                         let given = config_of(&body);
-                        check_instance_keys(&given)?;
+                        if let Some(why) = self.unknown_profile_key(&given) {
+                            return Err(Reply::in_the_work(500, why));
+                        }
                         if let Some(p) = self
                             .state
                             .projects

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::answers::{Reply, Req, config_of, etag, lay_over, text};
+use super::answers::{Reply, Req, config_of, etag, lay_over, no_entity, text};
+use super::jobs::Failure;
 use super::state::{ProfileState, ProjectState, World};
 use crate::Config;
 
@@ -90,7 +91,12 @@ impl World {
             (method, Some(name)) => {
                 let Some(told) = self.project_json(name) else {
                     if method == "POST" {
+                        if self.is_like(6, 0) {
+                            let path = format!("/1.0/projects/{name}");
+                            return Err(no_entity("Renaming project", &path));
+                        }
                         let why = format!("Failed loading project {name:?}: Project not found");
+                        let why = Failure::new(404, why);
                         return Ok(self.failed("default", "Renaming project", why));
                     }
                     return Err(Reply::not_found("Project"));
@@ -138,7 +144,7 @@ impl World {
                             && p.networks.is_empty()
                             && p.profiles.keys().all(|n| n == "default");
                         if !empty {
-                            return Err(Reply::error(400, "Only empty projects can be removed"));
+                            return Err(Reply::error(500, "Only empty projects can be removed"));
                         }
                         self.state.projects.remove(name);
                         self.dirty = true;

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::answers::{Reply, Req};
+use super::jobs::Failure;
 use super::state::World;
 
 impl Req {
@@ -15,12 +16,18 @@ impl Req {
 
 impl World {
     pub(super) fn handle(&mut self, req: &Req) -> Reply {
-        match self.route(req).unwrap_or_else(|refused| refused) {
-            Reply::Sync(..) | Reply::Created(_) if self.is_in_the_background(req) => {
-                let what = format!("{} {}", req.method, req.path.join("/"));
-                Reply::Async(self.done(&req.project(), &what, &[]))
+        let reply = self.route(req).unwrap_or_else(|refused| refused);
+        let what = format!("{} {}", req.method, req.path.join("/"));
+        match (reply, self.is_in_the_background(req)) {
+            (Reply::Sync(..) | Reply::Created(_), true) => {
+                let path = format!("/1.0/{}", req.path.join("/"));
+                Reply::Async(self.done(&req.project(), &what, &[("entities", path)]))
             }
-            reply => reply,
+            (Reply::InTheWork(code, why), true) => {
+                self.failed(&req.project(), &what, Failure::new(code, why))
+            }
+            (Reply::InTheWork(code, why), false) => Reply::Error(code, why),
+            (reply, _) => reply,
         }
     }
 
@@ -87,16 +94,24 @@ impl World {
         if !trusted && !open || trusted && self.is_out_of_bounds(req, head) {
             return Err(Reply::forbidden());
         }
-        // Of an unknown project's instances and operations one hears that there are none; the rest
-        // is refused.
+        // Of an unknown project's instances and operations one hears that there are none in 5.0.2;
+        // the rest is refused.
         let scoped = matches!(head, "profiles" | "networks" | "network-acls" | "images")
-            || req.path.get(2).is_some_and(|p| p == "volumes");
-        if scoped && !self.state.projects.contains_key(&req.project()) {
-            let what = format!(
-                "Failed loading project {:?}: Project not found",
-                req.project()
-            );
-            return Err(Reply::error(404, what));
+            || req.path.get(2).is_some_and(|p| p == "volumes")
+            || self.is_like(5, 21)
+                && (matches!(head, "instances" | "operations") || head == "storage-pools")
+                && (head != "storage-pools" || req.path.len() == 2);
+        let project = req.project();
+        if scoped && !self.state.projects.contains_key(&project) {
+            return Err(match head {
+                "operations" if self.is_like(6, 0) => {
+                    Reply::error(500, format!("Project {project:?} does not exist"))
+                }
+                _ => {
+                    let what = format!("Failed loading project {project:?}: Project not found");
+                    Reply::error(404, what)
+                }
+            });
         }
         match head {
             "" => self.server(req),

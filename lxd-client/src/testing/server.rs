@@ -25,7 +25,7 @@ use super::answers::Reply;
 use super::certificate::{make_certificate, server_config};
 use super::exec::Pending;
 use super::state::{Note, ProfileState, ProjectState, State, World};
-use super::wire::{Answered, accepted, failed_wait, plain, understand};
+use super::wire::{Answered, accepted, plain, understand};
 use super::{Builder, Changed, Clock, Fake, Handle, InstanceWorld, Phase, Tap, Verdict};
 use crate::{Error, Fingerprint, Result};
 
@@ -389,14 +389,7 @@ impl Core {
             if running != Some(true) || over {
                 // What it led to has been told by the time the answer goes out.
                 drop(self.telling.lock().await);
-                let (told, errs) = self.with(|w| (w.operation_json(id), w.is_like(5, 20)));
-                return plain(match told {
-                    Some(told) if errs && told["status_code"] != 200 => {
-                        return failed_wait(&told);
-                    }
-                    Some(told) => Reply::Sync(told, None),
-                    None => Reply::not_found("Operation"),
-                });
+                return plain(self.with(|w| w.waited(id)));
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }

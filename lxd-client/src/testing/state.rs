@@ -231,6 +231,8 @@ pub(super) struct Op {
     /// 103 while it runs.
     pub(super) code: u16,
     pub(super) err: String,
+    /// The status of the failure.
+    pub(super) err_code: u16,
     pub(super) may_cancel: bool,
     pub(super) job: Option<Job>,
     pub(super) began: Duration,

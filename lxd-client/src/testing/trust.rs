@@ -57,6 +57,7 @@ impl World {
             "storage-pools" => !reads,
             "projects" => !reads || req.path.get(1).is_some_and(|p| !projects.contains(p)),
             "certificates" => false,
+            "metrics" => !self.is_like(5, 21),
             _ => true,
         }
     }
@@ -158,8 +159,10 @@ impl World {
         }
         if !trusted {
             let password = text(&body, "password");
-            if self.is_like(6, 9) && !password.is_empty() {
-                return Err(Reply::error(501, "not implemented"));
+            if self.is_like(6, 2) && !password.is_empty() {
+                let what = "Password authentication is no longer supported, please update your \
+                            client";
+                return Err(Reply::error(501, what));
             }
             // The field of its own that a token has from 5.21.2 (and 6.1) on.
             let token = match text(&body, "trust_token") {
@@ -204,6 +207,14 @@ impl World {
         }
         if name.is_empty() {
             name = "client".into();
+        }
+        let mut others = self.state.certificates.values();
+        if self.is_like(5, 21) && others.any(|c| c.name == name) {
+            let what = match self.is_like(6, 0) {
+                true => "Certificate already exists",
+                false => "This \"identity\" entry already exists",
+            };
+            return Err(Reply::error(409, what));
         }
         let cert = TrustedCert {
             name: name.clone(),

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::answers::{Reply, Req, config_of, etag, lay_over, passes, text};
+use super::answers::{Reply, Req, config_of, etag, lay_over, no_entity, passes, text, unknown_key};
+use super::jobs::Failure;
 use super::state::{BackupState, VolumeState, World};
 
 fn told(project: &str, name: &str, v: &VolumeState) -> Value {
@@ -11,6 +12,37 @@ fn told(project: &str, name: &str, v: &VolumeState) -> Value {
         "used_by": [], "location": "none", "content_type": v.content_type, "project": project,
         "created_at": "0001-01-01T00:00:00Z",
     })
+}
+
+/// The keys of custom volumes, by their beginnings.
+const KEYS: [&str; 10] = [
+    "size",
+    "security.",
+    "snapshots.",
+    "initial.",
+    "block.",
+    "lvm.",
+    "btrfs.",
+    "zfs.",
+    "volatile.",
+    "user.",
+];
+
+fn check_options(name: &str, config: &crate::Config) -> Result<(), Reply> {
+    match unknown_key(config, &KEYS) {
+        None => Ok(()),
+        Some(key) => {
+            let why = format!("Invalid option for volume {name:?} option {key:?}");
+            Err(Reply::in_the_work(500, why))
+        }
+    }
+}
+
+fn no_volume(pool: &str, project: &str, name: &str) -> String {
+    format!(
+        "Storage volume {name:?} in project {project:?} of type \"custom\" does not exist on pool \
+         {pool:?}: Storage volume not found"
+    )
 }
 
 impl World {
@@ -65,8 +97,11 @@ impl World {
             }
             ("GET", ["custom", name, "state"]) => {
                 self.volume(pool, &format!("{project}/{name}"))?;
-                // The driver `dir` cannot tell.
-                Err(Reply::error(500, "Not supported"))
+                // The driver `dir` cannot tell; 5.0.2 says so.
+                match self.is_like(5, 21) {
+                    true => Ok(Reply::ok(json!({"usage": {"used": 0, "total": 0}}))),
+                    false => Err(Reply::error(500, "Not supported")),
+                }
             }
             _ => Err(Reply::error(400, "Invalid storage volume type name")),
         }
@@ -89,11 +124,9 @@ impl World {
             let (from_pool, from) = (text(source, "pool"), text(source, "name"));
             let copied = self.volume(&from_pool, &format!("{project}/{from}"));
             let Ok(mut volume) = copied.cloned() else {
-                let why = format!(
-                    "Failed generating volume copy config: Storage volume {from:?} in project \
-                     {project:?} of type \"custom\" does not exist on pool {from_pool:?}: Storage \
-                     volume not found"
-                );
+                let why = no_volume(&from_pool, project, &from);
+                let why = format!("Failed generating volume copy config: {why}");
+                let why = Failure::new(404, why);
                 return Ok(self.failed(project, "Copying storage volume", why));
             };
             volume.backups.clear();
@@ -101,8 +134,10 @@ impl World {
             let op = self.done(project, "Copying storage volume", &[]);
             return Ok(Reply::Async(op));
         }
+        let config = config_of(&body);
+        check_options(&name, &config)?;
         let volume = VolumeState {
-            config: config_of(&body),
+            config,
             description: text(&body, "description"),
             content_type: match text(&body, "content_type") {
                 c if c.is_empty() => "filesystem".into(),
@@ -178,13 +213,15 @@ impl World {
                 let body = req.json()?;
                 if let Some(snapshot) = body["restore"].as_str() {
                     let Some(old) = volume.snapshots.get(snapshot).cloned() else {
-                        return Err(Reply::error(500, "Snapshot not found"));
+                        return Err(self.no_snapshot(pool, project, name, snapshot));
                     };
                     volume.config = old;
                 } else if req.method == "PUT" {
+                    check_options(&key, &config_of(&body))?;
                     volume.config = config_of(&body);
                     volume.description = text(&body, "description");
                 } else {
+                    check_options(&key, &config_of(&body))?;
                     lay_over(&mut volume.config, config_of(&body));
                 }
             }
@@ -216,6 +253,15 @@ impl World {
         Ok(Reply::empty())
     }
 
+    /// What is said where a volume is to be restored to a snapshot that it does not have.
+    fn no_snapshot(&self, pool: &str, project: &str, name: &str, snapshot: &str) -> Reply {
+        let why = no_volume(pool, project, &format!("{name}/{snapshot}"));
+        match self.is_like(5, 21) {
+            true => Reply::in_the_work(404, why),
+            false => Reply::error(500, "Snapshot not found"),
+        }
+    }
+
     fn volume_snapshots(
         &mut self,
         req: &Req,
@@ -225,10 +271,12 @@ impl World {
         rest: &[&str],
     ) -> Result<Reply, Reply> {
         let key = format!("{project}/{name}");
-        if req.method == "GET" && rest.is_empty() && self.volume(pool, &key).is_err() {
-            // The real one does not look whether there is such a volume.
+        let looks = self.is_like(5, 21) && !self.is_like(6, 0);
+        if req.method == "GET" && rest.is_empty() && !looks && self.volume(pool, &key).is_err() {
+            // Only 5.21.7 was seen to look whether there is such a volume.
             return Ok(Reply::ok(Vec::<()>::new()));
         }
+        let (at_once, in_the_work) = (!self.is_like(5, 21), !self.is_like(6, 0));
         let volume = self.volume(pool, &key)?;
         let snapshots = &mut volume.snapshots;
         let tell = |shown: &str, config: &crate::Config| {
@@ -265,7 +313,21 @@ impl World {
             }
             (method, [snapshot]) => {
                 let Some(config) = snapshots.get(*snapshot).cloned() else {
-                    return Err(Reply::not_found("Storage pool volume"));
+                    let what = match method {
+                        "POST" => "Renaming storage volume snapshot",
+                        "DELETE" if !at_once => "Deleting storage volume snapshot",
+                        _ => return Err(Reply::not_found("Storage pool volume")),
+                    };
+                    if in_the_work {
+                        let why = no_volume(pool, project, &format!("{name}/{snapshot}"));
+                        return Ok(self.failed(project, what, Failure::new(404, why)));
+                    }
+                    return Err(no_entity(
+                        what,
+                        &format!(
+                            "/1.0/storage-pools/{pool}/volumes/custom/{name}/snapshots/{snapshot}"
+                        ),
+                    ));
                 };
                 match method {
                     "GET" => {

@@ -104,29 +104,17 @@ pub(super) fn accepted(id: &str, told: Value) -> Answered {
     answer
 }
 
-/// What `/wait` of 5.20 and later answers where the operation failed, or goes on beyond the wait's
-/// time: an error document with HTTP status 200 (observed on 5.21.7 and 6.9).
-pub(super) fn failed_wait(operation: &Value) -> Answered {
-    let why = match (&operation["err"], &operation["status_code"]) {
-        (Value::String(err), _) if !err.is_empty() => err.as_str(),
-        (_, code) if *code == 401 => "context canceled",
-        _ => "context deadline exceeded",
-    };
-    let code = if why.ends_with("already exists") {
-        409
-    } else {
-        500
-    };
-    let mut answer = plain(Reply::Error(code, why.to_owned()));
-    *answer.status_mut() = StatusCode::OK;
-    answer
-}
-
 pub(super) fn plain(reply: Reply) -> Answered {
     let sync = |metadata: Value| {
         json!({
             "type": "sync", "status": "Success", "status_code": 200, "operation": "",
             "error_code": 0, "error": "", "metadata": metadata,
+        })
+    };
+    let error = |code: u16, message: &str| {
+        json!({
+            "type": "error", "status": "", "status_code": 0, "operation": "",
+            "error_code": code, "error": message, "metadata": null,
         })
     };
     match reply {
@@ -142,14 +130,8 @@ pub(super) fn plain(reply: Reply) -> Answered {
             put(&mut answer, header::LOCATION, &location);
             answer
         }
-        Reply::Error(code, message) => document(
-            code,
-            &json!({
-                "type": "error", "status": "", "status_code": 0, "operation": "",
-                "error_code": code, "error": message, "metadata": null,
-            }),
-            true,
-        ),
+        Reply::Error(code, message) => document(code, &error(code, &message), true),
+        Reply::FailedWait(code, message) => document(200, &error(code, &message), true),
         Reply::Raw(headers, body) => {
             let mut answer = Response::new(Full::new(body));
             for (name, value) in headers {
@@ -162,8 +144,10 @@ pub(super) fn plain(reply: Reply) -> Answered {
             *answer.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_REQUEST);
             answer
         }
-        Reply::Async(_) | Reply::Wait(..) | Reply::Events { .. } | Reply::ExecSocket { .. } => {
-            document(500, &Value::Null, false)
-        }
+        Reply::InTheWork(..)
+        | Reply::Async(_)
+        | Reply::Wait(..)
+        | Reply::Events { .. }
+        | Reply::ExecSocket { .. } => document(500, &Value::Null, false),
     }
 }

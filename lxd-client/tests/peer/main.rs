@@ -17,6 +17,7 @@ mod migration;
 mod missing;
 mod networks;
 mod objects;
+mod observed;
 mod operations;
 mod own;
 mod stage;

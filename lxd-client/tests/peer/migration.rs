@@ -160,7 +160,7 @@ async fn between(stage: &Stage, to: &Client, at: Url, and: Url) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn between_two_fakes() {
-    let stage = Stage::fake("two").await;
+    let stage = Stage::fake("5.0.2", "two").await;
     let other = Fake::builder().start().await.unwrap();
     let to = Client::unix(other.socket()).build().unwrap();
     to.set_config([("core.https_address", "[::]:8443")])

@@ -33,8 +33,9 @@ pub(crate) const ALIAS: &str = "cbt-image";
 pub(crate) const NO_IMAGE: &str = "0123456789ab";
 
 impl Stage {
-    pub(crate) async fn fake(prefix: &str) -> Self {
-        let fake = Fake::builder().start().await.unwrap();
+    /// A fake like this version.
+    pub(crate) async fn fake(version: &str, prefix: &str) -> Self {
+        let fake = Fake::builder().like(version).start().await.unwrap();
         let lxd = Client::unix(fake.socket()).build().unwrap();
         Self::ready(lxd, Some(fake), None, prefix, None).await
     }
@@ -107,6 +108,15 @@ impl Stage {
     /// Whether the server is of this version or a later one.
     pub(crate) fn since(&self, major: u32, minor: u32) -> bool {
         self.version >= (major, minor)
+    }
+
+    /// Which of the versions observed it is to be held to.
+    pub(crate) fn like(&self) -> &'static str {
+        match self.version {
+            (6.., _) => "6.9",
+            (5, 21..) => "5.21.7",
+            _ => "5.0.2",
+        }
     }
 
     /// Sets or takes away the trust password, where there is such a thing (6.1 took it out).
@@ -290,21 +300,29 @@ pub(crate) fn split_image(name: &str, runnable: bool) -> (Vec<u8>, Vec<u8>) {
     (metadata.into_inner().unwrap(), rootfs.into_inner().unwrap())
 }
 
-/// Makes of each body a test on the fake and one on the real server.
+/// Makes of each body a test on the fake like each of the versions that it is held to, and one on
+/// the real server.
 macro_rules! bodies {
     ($($name:ident),+ $(,)?) => {
-        mod fake {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() {
-                super::$name(crate::stage::Stage::fake(&stringify!($name).replace('_', "-")).await).await;
-            })+
-        }
+        crate::stage::bodies!(fake like "5.0.2": $($name),+);
+        crate::stage::bodies!(fake_5_21 like "5.21.7": $($name),+);
+        crate::stage::bodies!(fake_6_9 like "6.9": $($name),+);
         mod real {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $name() {
-                if let Some(stage) = crate::stage::Stage::real(&stringify!($name).replace('_', "-")).await {
+                let name = stringify!($name).replace('_', "-");
+                if let Some(stage) = crate::stage::Stage::real(&name).await {
                     super::$name(stage).await;
                 }
+            })+
+        }
+    };
+    ($module:ident like $version:literal: $($name:ident),+) => {
+        mod $module {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                let name = stringify!($name).replace('_', "-");
+                super::$name(crate::stage::Stage::fake($version, &name).await).await;
             })+
         }
     };
