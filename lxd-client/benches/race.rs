@@ -1,6 +1,7 @@
 //! The same work on the same LXD by this crate, by the `lxc` command and by pylxd, in one run:
-//! fifty instances made and deleted, and the states of two hundred read; by the unix socket, and
-//! by HTTPS over a line on which a round trip takes 20 ms.
+//! fifty instances launched from an image, stopped and deleted; fifty empty ones made and deleted;
+//! the states of two hundred read; by the unix socket, and (not the launched ones) by HTTPS over a
+//! line on which a round trip takes 20 ms. The image is built here; busybox has to be there.
 //!
 //! ```text
 //! tests/peers/lxd-peer.sh start DIR          # as root; pip install pylxd
@@ -27,22 +28,27 @@
 #![allow(missing_docs)]
 
 mod far;
+#[allow(dead_code)]
+#[path = "../tests/peer/image.rs"]
+mod image;
 
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::iter;
-use lxd_client::{Client, InstanceSource, InstanceStatus, NewInstance, StoragePool};
+use lxd_client::{Client, ImageImport, InstanceSource, InstanceStatus, NewInstance, StoragePool};
 
 const MANY: usize = 50;
 const STATES: usize = 200;
 const POOL: &str = "race";
+const IMAGE: &str = "race-image";
 
 /// What is done.
-const CYCLE: &str = "50 made and deleted";
+const LIFE: &str = "50 launched, stopped, deleted";
+const CYCLE: &str = "50 empty ones made and deleted";
 const READ: &str = "200 states read";
-const FAR_CYCLE: &str = "50 made and deleted, 20 ms off";
+const FAR_CYCLE: &str = "50 empty ones, 20 ms off";
 const FAR_READ: &str = "200 states read, 20 ms off";
 
 /// A time, and what the daemon's processor time was meanwhile.
@@ -169,8 +175,8 @@ impl<'a> Clocked<'a> {
     }
 }
 
-fn new(name: &str) -> NewInstance {
-    NewInstance::container(name, InstanceSource::Empty)
+fn new(name: &str, source: InstanceSource) -> NewInstance {
+    NewInstance::container(name, source)
         .profiles(Vec::<String>::new())
         .device("root", [("type", "disk"), ("pool", POOL), ("path", "/")])
 }
@@ -180,7 +186,10 @@ async fn make(lxd: &Client, names: &[String], at_once: usize) {
     let make = names.iter().map(|name| {
         let instances = &instances;
         async move {
-            let made = instances.create(&new(name)).await.unwrap();
+            let made = instances
+                .create(&new(name, InstanceSource::Empty))
+                .await
+                .unwrap();
             made.wait().await.unwrap()
         }
     });
@@ -206,6 +215,35 @@ async fn cycle(lxd: &Client, daemon: &Daemon, at_once: usize) -> Option<Took> {
     let clock = Clocked::start(daemon);
     make(lxd, &names, at_once).await;
     delete(lxd, &names, at_once).await;
+    Some(clock.took())
+}
+
+/// The whole life of an instance that does something.
+async fn live(lxd: &Client, daemon: &Daemon, at_once: usize) -> Option<Took> {
+    let (names, instances) = (names("race-rs", MANY), lxd.instances());
+    let clock = Clocked::start(daemon);
+    let launch = names.iter().map(|name| {
+        let instances = &instances;
+        async move {
+            let new = new(name, InstanceSource::LocalAlias(IMAGE.into()));
+            let made = instances.create(&new).await.unwrap();
+            made.wait().await.unwrap();
+            let started = instances.start(name).await.unwrap();
+            started.wait().await.unwrap()
+        }
+    });
+    let launched = iter(launch).buffer_unordered(at_once).count().await;
+    let end = names.iter().map(|name| {
+        let instances = &instances;
+        async move {
+            let stopped = instances.stop_forced(name).await.unwrap();
+            stopped.wait().await.unwrap();
+            let deleted = instances.delete(name).await.unwrap();
+            deleted.wait().await.unwrap()
+        }
+    });
+    let ended = iter(end).buffer_unordered(at_once).count().await;
+    assert_eq!((launched, ended), (MANY, MANY), "an operation was lost");
     Some(clock.took())
 }
 
@@ -297,6 +335,13 @@ async fn main() {
         Err(e) => assert!(e.is_conflict(), "{e}"),
     }
     clean(&lxd).await;
+    if lxd.images().alias(IMAGE).await.is_err() {
+        let (tar, import) = (
+            image::image_tarball("race", true),
+            ImageImport::alias(IMAGE),
+        );
+        lxd.images().import(tar, &import).await.unwrap();
+    }
     let daemon = Daemon::behind(&socket).await;
     let far = far::Far::reach(&lxd).await;
 
@@ -305,6 +350,10 @@ async fn main() {
         "for n in $(seq {MANY}); do lxc init --empty --no-profiles -s {POOL} race-lxc-$n >/dev/null || exit 1; done; \
          for n in $(seq {MANY}); do lxc delete race-lxc-$n >/dev/null || exit 1; done"
     );
+    let lives = format!(
+        "for n in $(seq {MANY}); do lxc launch {IMAGE} race-lxc-$n --no-profiles -s {POOL} >/dev/null || exit 1; done; \
+         for n in $(seq {MANY}); do lxc delete --force race-lxc-$n >/dev/null || exit 1; done"
+    );
     let list = "lxc list race-state -c nstDmSP46 -f json >/dev/null";
     let mut table = Table::default();
     let rounds = std::env::var("RACE_ROUNDS")
@@ -312,6 +361,16 @@ async fn main() {
         .and_then(|r| r.parse().ok())
         .unwrap_or(1);
     for _ in 0..rounds {
+        for at_once in [50, 8] {
+            let who = format!("lxd-client, {at_once} at once");
+            table.tell(LIFE, &who, 0.0, live(&lxd, &daemon, at_once).await);
+        }
+        let took = lxc(&lives, &socket, &daemon);
+        table.tell(LIFE, "lxc, one by one", 1.5, took);
+        let took = pylxd("life", MANY, &socket, None, &daemon);
+        table.tell(LIFE, "pylxd, one by one, wait=True", 3.0, took);
+        let took = pylxd("lives", MANY, &socket, None, &daemon);
+        table.tell(LIFE, "pylxd in eight threads", 0.0, took);
         for at_once in [50, 16, 8, 4, 1] {
             let who = match at_once {
                 1 => "lxd-client, one by one".to_owned(),

@@ -1,9 +1,10 @@
 """The half of `benches/race.rs` that is done by pylxd: `race_pylxd.py ENDPOINT POOL MANY WHAT`.
 
 Prints the seconds that it took, as JSON. ENDPOINT is the unix socket's path, or an https address
-(with the client's certificate and key in $RACE_CERT and $RACE_KEY). WHAT is `cycle` (MANY instances
+(with the client's certificate and key in $RACE_CERT and $RACE_KEY). WHAT is `cycle` (MANY empty instances
 made and deleted as pylxd's documentation does it: one after the other, `wait=True`), `threads` (the
-same from eight threads of ours: pylxd has no concurrency of its own), or `states` (the states of
+same from eight threads of ours: pylxd has no concurrency of its own), `life` (MANY made of an image,
+started, stopped by force and deleted, one after the other), `lives` (in eight threads), or `states` (the states of
 all instances whose name begins with `race-state`: one read each, as `Instance.state()` is).
 """
 
@@ -42,6 +43,18 @@ def make(n):
     return client.instances.create(body(n), wait=True)
 
 
+def launch(n):
+    new = dict(body(n), source={"type": "image", "alias": "race-image"})
+    instance = client.instances.create(new, wait=True)
+    instance.start(wait=True)
+    return instance
+
+
+def end(instance):
+    instance.stop(force=True, wait=True)
+    instance.delete(wait=True)
+
+
 def delete(instance):
     instance.delete(wait=True)
 
@@ -55,6 +68,12 @@ elif what == "threads":
     with ThreadPoolExecutor(8) as threads:
         made = list(threads.map(make, range(many)))
         list(threads.map(delete, made))
+elif what == "life":
+    for instance in [launch(n) for n in range(many)]:
+        end(instance)
+elif what == "lives":
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(end, list(threads.map(launch, range(many)))))
 elif what == "states":
     mine = [i for i in client.instances.all() if i.name.startswith("race-state")]
     states = [i.state().status for i in mine]

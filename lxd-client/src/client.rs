@@ -92,6 +92,14 @@ impl Client {
         Ok(Fingerprint::of_der(&shown))
     }
 
+    /// The proxy by which it reaches the server.
+    pub(crate) fn proxy(&self) -> Option<&Url> {
+        match &self.inner.transport {
+            Transport::Unix(_) => None,
+            Transport::Https { proxy, .. } => proxy.as_ref(),
+        }
+    }
+
     /// The same client within a project.
     #[must_use]
     pub fn project(&self, name: impl Into<String>) -> Self {

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use url::Url;
 
 use crate::answer::Versioned;
 use crate::operation::{Finished, Started};
@@ -130,18 +131,23 @@ impl ClusterJoin {
 
     /// By a join token (`lxc cluster add NAME`, [`Cluster::join_token`]): its addresses are asked
     /// in turn until one shows the certificate that the token names. They are asked from here, not
-    /// from the joining server, as `lxd init` does.
+    /// from the joining server, as `lxd init` does; through the proxy, if there is one (without it
+    /// the environment's are honoured).
     ///
     /// # Errors
     /// If the token cannot be read, or no address shows that certificate within 10 s.
-    pub async fn by_token(token: &SecretString, server_address: impl Into<String>) -> Result<Self> {
+    pub async fn by_token(
+        token: &SecretString,
+        server_address: impl Into<String>,
+        proxy: Option<&Url>,
+    ) -> Result<Self> {
         let attempted = "joining a cluster by a token";
         let read: TrustToken = token.expose_secret().parse()?;
         let (wanted, mut tried) = (read.fingerprint()?, Vec::new());
         for url in read.addresses() {
             let at = url.authority().to_owned();
             let limit = std::time::Duration::from_secs(10);
-            match crate::websocket::peer_certificate(&url, None, limit).await {
+            match crate::websocket::peer_certificate(&url, proxy, limit).await {
                 Ok(shown) if Fingerprint::of_der(&shown) == wanted => {
                     return Ok(Self::by_secret(
                         read.server_name(),

@@ -110,7 +110,7 @@
 //! # Tests
 //!
 //! The feature `testing` has a fake LXD over real sockets. The same test bodies run on it and on a
-//! real LXD 5.0.2; what later versions do differently (the builder's `like`) was read.
+//! real LXD; the fake is like 5.0.2, 5.21.7 or 6.9 (the builder's `like`), each of which it was held to.
 //!
 //! # Connections to the unix socket
 //!

@@ -280,7 +280,7 @@ async fn faults_are_told_for_what_they_are() {
 
 #[tokio::test]
 async fn newer_servers_have_no_trust_password() {
-    let fake = Fake::builder().version("6.1").start().await.unwrap();
+    let fake = Fake::builder().like("6.1").start().await.unwrap();
     let lxd = client(&fake);
     let preseed = Preseed::from_yaml(SEED).unwrap();
     let done = lxd.apply_preseed(&preseed).await.unwrap();

@@ -190,7 +190,7 @@ impl PreseedCluster {
 
 impl PreseedCluster {
     /// What is to be sent to join.
-    pub(super) async fn join(&self) -> Result<ClusterJoin> {
+    pub(super) async fn join(&self, proxy: Option<&url::Url>) -> Result<ClusterJoin> {
         let at = |address: &str| match address.parse::<std::net::IpAddr>() {
             Ok(std::net::IpAddr::V6(ip)) => format!("[{ip}]:8443"),
             _ if address.rsplit_once(':').is_some() => address.to_owned(),
@@ -198,7 +198,7 @@ impl PreseedCluster {
         };
         let here = at(&self.server_address);
         let join = match self.token() {
-            Some(token) => ClusterJoin::by_token(token, here).await?,
+            Some(token) => ClusterJoin::by_token(token, here, proxy).await?,
             None => ClusterJoin::by_secret(
                 self.name()?,
                 here,

@@ -424,7 +424,7 @@ impl Client {
         }
         let mut differs = vec![format!("server_name: {wanted}")];
         let forward = if cluster.joins() {
-            let join = cluster.join().await?;
+            let join = cluster.join(self.proxy()).await?;
             differs.push(format!("joins: {}", join.cluster_address()));
             self.cluster().join_request(&join).await?
         } else {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::answers::{Reply, Req, etag, lay_over};
-use super::extensions::{NEWER, OF_5_0_2};
+use super::extensions::{GONE, NEWER, OF_5_0_2, OF_5_21_7};
 use super::state::World;
 use crate::Config;
 
@@ -47,16 +47,27 @@ impl World {
         self.listening.iter().map(ToString::to_string).collect()
     }
 
-    fn server_json(&self, trusted: bool, project: &str) -> Value {
-        let newer = NEWER
-            .iter()
-            .filter(|((major, minor), _)| self.is_like(*major, *minor))
-            .map(|(_, name)| name);
-        let extensions: Vec<&str> = OF_5_0_2
+    pub(super) fn extensions(&self) -> Vec<&'static str> {
+        let by_now = |list: &'static [((u32, u32), &'static str)]| {
+            list.iter()
+                .filter(|((major, minor), _)| self.is_like(*major, *minor))
+                .flat_map(|(_, names)| names.split(' '))
+        };
+        let long_term = match self.is_like(5, 21) && !self.is_like(6, 0) {
+            true => OF_5_21_7,
+            false => "",
+        };
+        let gone: Vec<&str> = by_now(GONE).collect();
+        OF_5_0_2
             .split(' ')
-            .chain(newer.copied())
-            .filter(|e| !self.without.contains(*e))
-            .collect();
+            .chain(by_now(NEWER))
+            .chain(long_term.split_terminator(' '))
+            .filter(|e| !gone.contains(e) && !self.without.contains(*e))
+            .collect()
+    }
+
+    fn server_json(&self, trusted: bool, project: &str) -> Value {
+        let extensions = self.extensions();
         let mut told = json!({
             "api_extensions": extensions, "api_status": "stable", "api_version": "1.0",
             "auth": if trusted { "trusted" } else { "untrusted" }, "public": false,

@@ -83,16 +83,159 @@ pub(super) const OF_5_0_2: &str = "\
     projects_networks_restricted_access cluster_join_token_expiry remote_token_expiry init_preseed \
     cpu_hotplug";
 
-/// Those of later versions that something here asks about.
+/// What came later, by the release that had it first (`shared/version/api.go` at LXD's tags).
 pub(super) const NEWER: &[((u32, u32), &str)] = &[
-    ((5, 19), "operation_wait"),
-    ((5, 17), "operations_get_query_all_projects"),
-    ((6, 1), "explicit_trust_token"),
-    ((6, 3), "images_all_projects"),
-    ((6, 3), "profiles_all_projects"),
-    ((6, 4), "networks_all_projects"),
-    ((6, 4), "network_acls_all_projects"),
-    ((6, 6), "storage_and_profile_operations"),
-    ((6, 7), "project_delete_operation"),
-    ((6, 8), "storage_and_network_operations"),
+    (
+        (5, 3),
+        "instances_nic_host_name image_copy_profile container_syscall_intercept_sysinfo \
+         clustering_evacuation_mode",
+    ),
+    ((5, 4), "network_load_balancer"),
+    (
+        (5, 5),
+        "instance_ready_state network_bgp_holdtime metrics_memory_oom_total storage_buckets",
+    ),
+    (
+        (5, 6),
+        "storage_buckets_create_credentials metrics_cpu_effective_total storage_buckets_local \
+         loki",
+    ),
+    ((5, 7), "acme internal_metrics"),
+    ((5, 8), "storage_volumes_created_at"),
+    ((5, 9), "projects_networks_zones"),
+    ((5, 10), "network_txqueuelen"),
+    (
+        (5, 11),
+        "cluster_member_state instances_placement_scriptlet",
+    ),
+    (
+        (5, 12),
+        "storage_pool_source_wipe zfs_block_mode instance_generation_id disk_io_cache",
+    ),
+    (
+        (5, 13),
+        "amd_sev storage_pool_loop_resize migration_vm_live ovn_nic_nesting oidc \
+         network_ovn_l3only ovn_nic_acceleration_vdpa",
+    ),
+    ((5, 14), "cluster_healing instances_state_total"),
+    (
+        (5, 15),
+        "auth_user security_csm instances_rebuild numa_cpu_placement",
+    ),
+    ((5, 16), "custom_volume_iso network_allocations"),
+    (
+        (5, 17),
+        "storage_api_remote_volume_snapshot_copy zfs_delegate operations_get_query_all_projects",
+    ),
+    ((5, 18), "metadata_configuration syslog_socket"),
+    (
+        (5, 19),
+        "event_lifecycle_name_and_project instances_nic_limits_priority \
+         disk_initial_volume_configuration operation_wait",
+    ),
+    (
+        (5, 20),
+        "cluster_internal_custom_volume_copy disk_io_bus storage_cephfs_create_missing \
+         instance_move_config",
+    ),
+    (
+        (5, 21),
+        "ovn_ssl_config init_preseed_storage_volumes metrics_instances_count \
+         server_instance_type_info resources_disk_mounted server_version_lts oidc_groups_claim \
+         loki_config_instance storage_volatile_uuid import_instance_devices instances_uefi_vars \
+         instances_migration_stateful container_syscall_filtering_allow_deny_syntax \
+         access_management vm_disk_io_limits",
+    ),
+    (
+        (6, 1),
+        "storage_volumes_all instances_files_modify_permissions image_restriction_nesting \
+         container_syscall_intercept_finit_module device_usb_serial \
+         network_allocate_external_ips explicit_trust_token",
+    ),
+    (
+        (6, 2),
+        "shared_custom_block_volumes instance_import_conversion instance_create_start \
+         instance_protection_start devlxd_images_vm disk_io_bus_virtio_blk metrics_api_requests \
+         projects_limits_disk_pool metadata_configuration_entity_types access_management_tls \
+         network_allocations_ovn_uplink network_ovn_uplink_vlan state_logical_cpus \
+         vm_limits_cpu_pin_strategy gpu_cdi",
+    ),
+    (
+        (6, 3),
+        "ubuntu_pro_guest_attach images_all_projects metadata_configuration_scope \
+         unix_device_hotplug_ownership_inherit unix_device_hotplug_subsystem_device_option \
+         storage_ceph_osd_pool_size network_get_target network_zones_all_projects \
+         vm_root_volume_attachment projects_limits_uplink_ips entities_with_entitlements \
+         profiles_all_projects storage_driver_powerflex storage_driver_pure cloud_init_ssh_keys \
+         oidc_scopes project_default_network_and_storage client_cert_presence",
+    ),
+    (
+        (6, 4),
+        "clustering_groups_used_by container_bpf_delegation override_snapshot_profiles_on_copy \
+         resources_device_fs_uuid backup_metadata_version storage_buckets_all_projects \
+         network_acls_all_projects networks_all_projects clustering_restore_skip_mode",
+    ),
+    (
+        (6, 5),
+        "disk_io_threads_virtiofsd oidc_client_secret pci_hotplug device_patch_removal",
+    ),
+    (
+        (6, 6),
+        "daemon_storage_per_project ovn_internal_load_balancer auth_bearer_devlxd \
+         devlxd_volume_management storage_driver_alletra resources_disk_used_by ovn_dhcp_ranges \
+         operation_requestor import_custom_volume_tar projects_force_delete auth_oidc_sessions \
+         instance_snapshots_multi_volume vm_persistent_bus instance_placement_groups \
+         ovn_nic_acceleration_parent storage_and_profile_operations",
+    ),
+    (
+        (6, 7),
+        "storage_source_recover instance_force_delete operation_metadata_entity_url \
+         instance_boot_mode auth_bearer vm_limits_max_bus_ports \
+         instances_state_selective_recursion project_delete_operation gpu_cdi_amd",
+    ),
+    (
+        (6, 8),
+        "instance_refresh_config clustering_control_plane storage_remote_drop_source \
+         storage_ceph_use_rbd_defaults bulk_operations ovn_dynamic_northbound_connection \
+         storage_zfs_promote storage_and_network_operations gpu_cdi_hotplug \
+         image_extended_metadata cluster_links replicators",
+    ),
+    (
+        (6, 9),
+        "event_security storage_driver_powerstore oidc_device_client_id storage_nvme_tcp \
+         project_replica_mode cluster_links_used_by network_load_balancer_pool \
+         clustering_evacuation_force",
+    ),
+];
+
+/// What 5.21.7 has of later ones.
+pub(super) const OF_5_21_7: &str = "\
+    storage_volumes_all instances_files_modify_permissions image_restriction_nesting \
+    container_syscall_intercept_finit_module device_usb_serial network_allocate_external_ips \
+    explicit_trust_token instance_import_conversion instance_create_start devlxd_images_vm \
+    instance_protection_start disk_io_bus_virtio_blk metadata_configuration_entity_types \
+    network_allocations_ovn_uplink network_ovn_uplink_vlan shared_custom_block_volumes \
+    metrics_api_requests projects_limits_disk_pool access_management_tls state_logical_cpus \
+    vm_limits_cpu_pin_strategy gpu_cdi metadata_configuration_scope \
+    unix_device_hotplug_ownership_inherit unix_device_hotplug_subsystem_device_option \
+    storage_ceph_osd_pool_size network_get_target network_zones_all_projects \
+    vm_root_volume_attachment projects_limits_uplink_ips entities_with_entitlements \
+    profiles_all_projects storage_driver_powerflex storage_driver_pure cloud_init_ssh_keys \
+    oidc_scopes project_default_network_and_storage ubuntu_pro_guest_attach images_all_projects \
+    client_cert_presence resources_device_fs_uuid clustering_groups_used_by \
+    container_bpf_delegation override_snapshot_profiles_on_copy backup_metadata_version \
+    storage_buckets_all_projects network_acls_all_projects networks_all_projects \
+    clustering_restore_skip_mode disk_io_threads_virtiofsd oidc_client_secret pci_hotplug \
+    device_patch_removal ovn_internal_load_balancer storage_driver_alletra \
+    resources_disk_used_by ovn_dhcp_ranges operation_requestor import_custom_volume_tar \
+    projects_force_delete vm_persistent_bus ovn_nic_acceleration_parent";
+
+/// What was taken out, and by which release.
+pub(super) const GONE: &[((u32, u32), &str)] = &[
+    (
+        (5, 21),
+        "macaroon_authentication candid_authentication candid_config candid_config_key rbac",
+    ),
+    ((6, 6), "instances_placement_scriptlet"),
+    ((6, 8), "maas_network storage_buckets_local"),
 ];

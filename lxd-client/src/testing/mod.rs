@@ -1,7 +1,7 @@
 //! A fake LXD over real sockets, to test against.
 //!
 //! It serves a unix socket and, once `core.https_address` is set, HTTPS with client certificates,
-//! in the shapes that LXD 5.0.2 was observed to answer: 201 with a `status_code` of 200, error
+//! in the shapes that LXD 5.0.2 (or, by [`Builder::like`], a later one) was observed to answer: 201 with a `status_code` of 200, error
 //! bodies, what a duplicate or a missing object answers, `null`s, ETags (none for pools),
 //! operations that are forgotten five seconds after they end, failed operations answered with 200.
 //!

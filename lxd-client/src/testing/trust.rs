@@ -165,8 +165,9 @@ impl World {
                 return Err(Reply::error(501, what));
             }
             // The field of its own that a token has from 5.21.2 (and 6.1) on.
+            let explicit = self.extensions().contains(&"explicit_trust_token");
             let token = match text(&body, "trust_token") {
-                token if self.is_like(5, 22) => token,
+                token if explicit && !token.is_empty() => token,
                 _ => password.clone(),
             };
             if let Some((id, op)) = self.token(&token) {

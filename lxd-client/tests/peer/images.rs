@@ -6,7 +6,8 @@ use bytes::Bytes;
 use futures_util::stream::iter;
 use lxd_client::{Exec, ImageImport, InstanceKind, InstanceSource, Listing, Project};
 
-use crate::stage::{Stage, bodies, image_tarball, split_image};
+use crate::image::{image_tarball, split_image};
+use crate::stage::{Stage, bodies};
 
 bodies!(
     takes_an_image_in,

@@ -103,21 +103,12 @@ async fn forms_a_cluster() {
 /// A second server joins by its preseed with a token; what is left of the document is passed over.
 #[tokio::test(flavor = "multi_thread")]
 async fn joins_a_cluster() {
-    let (Some(first), Some(second)) = (Own::start(5), Own::start(6)) else {
+    let (Some(first), Some(second), Some(third)) = (Own::start(5), Own::start(6), Own::start(7))
+    else {
         return;
     };
-    // A line between their namespaces, by which each reaches the address at which we reach the other.
-    for command in [
-        "ip link add cbjoin5 netns cblxd-5 type veth peer name cbjoin6 netns cblxd-6",
-        "ip -n cblxd-5 addr add 198.18.55.1/30 dev cbjoin5",
-        "ip -n cblxd-6 addr add 198.18.55.2/30 dev cbjoin6",
-        "ip -n cblxd-5 link set cbjoin5 up",
-        "ip -n cblxd-6 link set cbjoin6 up",
-        "ip -n cblxd-5 route add 198.18.53.26/32 via 198.18.55.2 src 198.18.53.22",
-        "ip -n cblxd-6 route add 198.18.53.22/32 via 198.18.55.1 src 198.18.53.26",
-    ] {
-        crate::own::run(command);
-    }
+    first.meet(&second);
+    first.meet(&third);
     let one = Client::unix(first.socket()).build().unwrap();
     let begin = "config: {core.https_address: '198.18.53.22:8443'}\n\
                  storage_pools: [{name: local, driver: dir}]\n\
@@ -151,14 +142,46 @@ async fn joins_a_cluster() {
     let pools = two.storage_pools().list().await.unwrap();
     assert_eq!(pools[0].name, "local");
     // A token is good once.
-    let again = ClusterJoin::by_token(&token, "198.18.53.26:8443")
-        .await
-        .unwrap();
+    let again = ClusterJoin::by_token(&token, "198.18.53.26:8443", None);
+    let again = again.await.unwrap();
     let error = two.cluster().join(&again).await.map(|_| ()).unwrap_err();
     assert!(error.message().contains("already clustered"), "{error}");
     let gone = one.cluster().remove_member("two", true).await.unwrap();
     gone.wait().await.unwrap();
     assert_eq!(one.cluster_members().await.unwrap().len(), 1);
+    joins_by_password(&one, &third).await;
+}
+
+/// A third joins by the password, where there still is such a thing.
+async fn joins_by_password(one: &Client, third: &Own) {
+    let password = "of the cluster";
+    if let Err(e) = one.set_config([("core.trust_password", password)]).await {
+        assert!(e.message().contains("nknown key"), "{e}");
+        println!("skipped: joining by password: this LXD has none");
+        return;
+    }
+    let three = Client::unix(third.socket()).build().unwrap();
+    let server = one.server().await.unwrap().into_inner();
+    let certificate = server.environment.certificate.replace('\n', "\n    ");
+    let join = |password: &str| {
+        let join = format!(
+            "cluster:\n  enabled: true\n  server_name: three\n  server_address: {}\n  \
+             cluster_address: 198.18.53.22\n  cluster_password: {password}\n  \
+             cluster_certificate: |\n    {certificate}\n  member_config:\n  - {{entity: \
+             storage-pool, name: local, key: source, value: ''}}\n",
+            third.address()
+        );
+        Preseed::from_yaml(&join).unwrap()
+    };
+    let wrong = three.apply_preseed(&join("another")).await.unwrap_err();
+    let told = wrong.to_string();
+    let refused = told.contains("not authorized") || told.contains("Forbidden");
+    assert!(refused && !told.contains("another"), "{told}");
+    assert!(!three.cluster().info().await.unwrap().enabled);
+    three.apply_preseed(&join(password)).await.unwrap();
+    let members = one.cluster_members().await.unwrap();
+    let names: Vec<&str> = members.iter().map(|m| m.server_name.as_str()).collect();
+    assert_eq!(names, ["one", "three"]);
 }
 
 /// A cluster that is not there.

@@ -9,6 +9,7 @@
 
 mod commands;
 mod files;
+mod image;
 mod images;
 mod instances;
 mod kept;

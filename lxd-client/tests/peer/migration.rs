@@ -175,16 +175,7 @@ async fn between_two_daemons() {
     let (Some(one), Some(two)) = (Own::start(3), Own::start(4)) else {
         return;
     };
-    // A line of their own between their namespaces.
-    for command in [
-        "ip link add cbmig3 netns cblxd-3 type veth peer name cbmig4 netns cblxd-4",
-        "ip -n cblxd-3 addr add 198.18.54.1/30 dev cbmig3",
-        "ip -n cblxd-4 addr add 198.18.54.2/30 dev cbmig4",
-        "ip -n cblxd-3 link set cbmig3 up",
-        "ip -n cblxd-4 link set cbmig4 up",
-    ] {
-        crate::own::run(command);
-    }
+    let (at, and) = one.line(&two);
     let stage = Stage::at(Client::unix(one.socket()).build().unwrap(), "two").await;
     let to = Client::unix(two.socket()).build().unwrap();
     for lxd in [&stage.lxd, &to] {
@@ -192,6 +183,6 @@ async fn between_two_daemons() {
             .await
             .unwrap();
     }
-    let (at, and) = ("https://198.18.54.1:8443", "https://198.18.54.2:8443");
-    between(&stage, &to, at.parse().unwrap(), and.parse().unwrap()).await;
+    let url = |at: &str| format!("https://{at}:8443").parse().unwrap();
+    between(&stage, &to, url(&at), url(&and)).await;
 }

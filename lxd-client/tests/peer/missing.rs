@@ -6,7 +6,8 @@ use lxd_client::{
 };
 use lxd_client::{Exec, Network, OperationId, Profile, Project};
 
-use crate::stage::{NO_IMAGE, POOL, Stage, bodies, ended, image_tarball, refused};
+use crate::image::image_tarball;
+use crate::stage::{NO_IMAGE, POOL, Stage, bodies, ended, refused};
 
 bodies!(
     misses_every_object,

@@ -41,6 +41,43 @@ impl Own {
         self.dir.path().join("lxd/var/unix.socket")
     }
 
+    /// A line between the namespaces of two of them: our address on it, and the other's.
+    pub(crate) fn line(&self, other: &Self) -> (String, String) {
+        let (a, b) = (self.slot, other.slot);
+        let at = |n: u8| format!("198.18.54.{}", 16 * a + n);
+        let (here, there) = (at(2 * b % 14 + 1), at(2 * b % 14 + 2));
+        let (near, far) = (format!("cbl{a}-{b}"), format!("cbl{b}-{a}"));
+        for command in [
+            format!("link add {near} netns cblxd-{a} type veth peer name {far} netns cblxd-{b}"),
+            format!("-n cblxd-{a} addr add {here} peer {there} dev {near}"),
+            format!("-n cblxd-{b} addr add {there} peer {here} dev {far}"),
+            format!("-n cblxd-{a} link set {near} up"),
+            format!("-n cblxd-{b} link set {far} up"),
+        ] {
+            run(&format!("ip {command}"));
+        }
+        (here, there)
+    }
+
+    /// A line by which each reaches the address at which we reach the other.
+    pub(crate) fn meet(&self, other: &Self) {
+        let (here, there) = self.line(other);
+        let (ours, theirs) = (self.address(), other.address());
+        for (slot, to, via, from) in [
+            (self.slot, &theirs, &there, &ours),
+            (other.slot, &ours, &here, &theirs),
+        ] {
+            run(&format!(
+                "ip -n cblxd-{slot} route add {to}/32 via {via} src {from}"
+            ));
+        }
+    }
+
+    /// Where we reach it.
+    pub(crate) fn address(&self) -> String {
+        format!("198.18.53.{}", 4 * self.slot + 2)
+    }
+
     #[allow(clippy::disallowed_types)]
     pub(crate) fn kill(&self) {
         let pid = std::fs::read_to_string(self.dir.path().join("lxd/pid")).unwrap();
@@ -59,7 +96,7 @@ impl Drop for Own {
 
 /// Runs a command of the machine's.
 #[allow(clippy::disallowed_types)]
-pub(crate) fn run(line: &str) {
+fn run(line: &str) {
     let mut words = line.split(' ');
     let status = std::process::Command::new(words.next().unwrap())
         .args(words)
