@@ -30,7 +30,7 @@ impl World {
             serde_json::from_value(host["hardware"].clone()).unwrap_or_default();
         let mut builder = lxd_client::testing::Fake::builder()
             .socket(socket)
-            .version("5.21.3")
+            .like("5.21.3")
             .clock(self.clock.as_fn())
             .tap(tap!(self, "lxd", lxd_client::testing))
             .changed(changed(self, "lxd", |world| {
