@@ -138,12 +138,7 @@ impl World {
             metadata =
                 json!({key.as_str(): format!("rootfs: {:.0}% (50.00MB/s)", part.min(1.0) * 100.0)});
         }
-        // Later ones tell the `entity_url` instead.
-        let mut resources = match (op.resources.is_empty(), self.is_like(6, 8)) {
-            (_, true) => json!({}),
-            (true, false) => Value::Null,
-            (false, false) => json!(op.resources),
-        };
+        let mut resources = json!(op.resources);
         for paths in resources
             .as_object_mut()
             .into_iter()
@@ -153,10 +148,14 @@ impl World {
                 *paths = Value::Null;
             }
         }
-        // Where what it works at is to be found.
+        if op.resources.is_empty() {
+            resources = Value::Null;
+        }
+        // What it works at is told otherwise in later ones.
+        let entity = op.resources.values().flatten().next();
         if self.is_like(6, 8) {
-            let first = op.resources.values().flatten().next();
-            if let (Some(path), true) = (first, metadata.is_null() || metadata.is_object()) {
+            resources = json!({});
+            if let Some(path) = entity {
                 metadata["entity_url"] = path.as_str().into();
             }
         }

@@ -21,7 +21,8 @@ impl World {
         match (reply, self.is_in_the_background(req)) {
             (Reply::Sync(..) | Reply::Created(_), true) => {
                 let path = format!("/1.0/{}", req.path.join("/"));
-                Reply::Async(self.done(&req.project(), &what, &[("entities", path)]))
+                let entity = self.is_like(6, 8).then_some(("entity", path));
+                Reply::Async(self.done(&req.project(), &what, entity.as_slice()))
             }
             (Reply::InTheWork(code, why), true) => {
                 self.failed(&req.project(), &what, Failure::new(code, why))
@@ -96,11 +97,13 @@ impl World {
         }
         // Of an unknown project's instances and operations one hears that there are none in 5.0.2;
         // the rest is refused.
-        let scoped = matches!(head, "profiles" | "networks" | "network-acls" | "images")
-            || req.path.get(2).is_some_and(|p| p == "volumes")
-            || self.is_like(5, 21)
-                && (matches!(head, "instances" | "operations") || head == "storage-pools")
-                && (head != "storage-pools" || req.path.len() == 2);
+        let scoped = match head {
+            "profiles" | "networks" | "network-acls" | "images" => true,
+            "instances" | "operations" => self.is_like(5, 21),
+            "storage-pools" if req.path.len() == 2 => self.is_like(5, 21),
+            "storage-pools" => req.path.get(2).is_some_and(|p| p == "volumes"),
+            _ => false,
+        };
         let project = req.project();
         if scoped && !self.state.projects.contains_key(&project) {
             return Err(match head {

@@ -211,18 +211,18 @@ impl World {
             "PUT" | "PATCH" => {
                 req.matches(&tag)?;
                 let body = req.json()?;
+                let given = config_of(&body);
+                check_options(&key, &given)?;
                 if let Some(snapshot) = body["restore"].as_str() {
                     let Some(old) = volume.snapshots.get(snapshot).cloned() else {
                         return Err(self.no_snapshot(pool, project, name, snapshot));
                     };
                     volume.config = old;
                 } else if req.method == "PUT" {
-                    check_options(&key, &config_of(&body))?;
-                    volume.config = config_of(&body);
+                    volume.config = given;
                     volume.description = text(&body, "description");
                 } else {
-                    check_options(&key, &config_of(&body))?;
-                    lay_over(&mut volume.config, config_of(&body));
+                    lay_over(&mut volume.config, given);
                 }
             }
             "POST" => {
@@ -253,6 +253,29 @@ impl World {
         Ok(Reply::empty())
     }
 
+    /// A snapshot (`VOLUME/SNAPSHOT`) that is not there: found at once, by the operation, or by
+    /// what the operation would be of.
+    fn misses_snapshot(
+        &mut self,
+        method: &str,
+        pool: &str,
+        project: &str,
+        snapshot: &str,
+    ) -> Result<Reply, Reply> {
+        let what = match method {
+            "POST" => "Renaming storage volume snapshot",
+            "DELETE" if self.is_like(5, 21) => "Deleting storage volume snapshot",
+            _ => return Err(Reply::not_found("Storage pool volume")),
+        };
+        if self.is_like(6, 0) {
+            let at = snapshot.replace('/', "/snapshots/");
+            let path = format!("/1.0/storage-pools/{pool}/volumes/custom/{at}");
+            return Err(no_entity(what, &path));
+        }
+        let why = no_volume(pool, project, snapshot);
+        Ok(self.failed(project, what, Failure::new(404, why)))
+    }
+
     /// What is said where a volume is to be restored to a snapshot that it does not have.
     fn no_snapshot(&self, pool: &str, project: &str, name: &str, snapshot: &str) -> Reply {
         let why = no_volume(pool, project, &format!("{name}/{snapshot}"));
@@ -276,8 +299,12 @@ impl World {
             // Only 5.21.7 was seen to look whether there is such a volume.
             return Ok(Reply::ok(Vec::<()>::new()));
         }
-        let (at_once, in_the_work) = (!self.is_like(5, 21), !self.is_like(6, 0));
         let volume = self.volume(pool, &key)?;
+        if let [snapshot] = rest
+            && !volume.snapshots.contains_key(*snapshot)
+        {
+            return self.misses_snapshot(&req.method, pool, project, &format!("{name}/{snapshot}"));
+        }
         let snapshots = &mut volume.snapshots;
         let tell = |shown: &str, config: &crate::Config| {
             json!({
@@ -312,23 +339,7 @@ impl World {
                 "Creating storage volume snapshot"
             }
             (method, [snapshot]) => {
-                let Some(config) = snapshots.get(*snapshot).cloned() else {
-                    let what = match method {
-                        "POST" => "Renaming storage volume snapshot",
-                        "DELETE" if !at_once => "Deleting storage volume snapshot",
-                        _ => return Err(Reply::not_found("Storage pool volume")),
-                    };
-                    if in_the_work {
-                        let why = no_volume(pool, project, &format!("{name}/{snapshot}"));
-                        return Ok(self.failed(project, what, Failure::new(404, why)));
-                    }
-                    return Err(no_entity(
-                        what,
-                        &format!(
-                            "/1.0/storage-pools/{pool}/volumes/custom/{name}/snapshots/{snapshot}"
-                        ),
-                    ));
-                };
+                let config = snapshots.get(*snapshot).cloned().unwrap_or_default();
                 match method {
                     "GET" => {
                         let tag = etag(&json!(config));
