@@ -2,11 +2,11 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::bmc::Bmc;
 use crate::command::sol::{ActivateSol, DeactivateSol, SolActivated};
@@ -20,10 +20,16 @@ const RETRY: Duration = Duration::from_millis(300);
 /// How often a line that another session holds is asked for.
 const TAKE_OVERS: u32 = 5;
 
-/// The machine's serial console: bytes in, bytes out. Shutting it down (or dropping it) sends what is left and deactivates the payload. Reading ends when
-/// the BMC ends it or the session is lost.
+/// The machine's serial console: bytes in, bytes out. Shutting it down (or dropping it) sends what is left and deactivates the payload; the shutdown has
+/// ended when that is done, or the BMC does not answer any more. Reading ends when the BMC ends it or the session is lost.
 #[derive(Debug)]
-pub struct SolStream(DuplexStream);
+pub struct SolStream {
+    line: DuplexStream,
+    /// Dropped to say that nothing more is written.
+    open: Option<oneshot::Sender<()>>,
+    /// Closed once the payload is deactivated.
+    active: Option<oneshot::Receiver<()>>,
+}
 
 impl Bmc {
     /// Opens the machine's serial console (IPMI v2.0, chapter 15). One that another session holds is taken over if `take_over`.
@@ -52,14 +58,22 @@ impl Bmc {
                 return Err(error);
             }
         };
-        let (ours, theirs) = tokio::io::duplex(4096);
+        let (line, theirs) = tokio::io::duplex(4096);
+        let (open, shut) = oneshot::channel();
+        let (held, active) = oneshot::channel();
         tokio::spawn(carry(
             self.clone(),
             Sol::new(activated.inbound, RETRY),
             payloads,
             theirs,
+            shut,
+            held,
         ));
-        Ok(SolStream(ours))
+        Ok(SolStream {
+            line,
+            open: Some(open),
+            active: Some(active),
+        })
     }
 }
 
@@ -83,9 +97,15 @@ async fn carry(
     bmc: Bmc,
     mut sol: Sol,
     mut payloads: mpsc::UnboundedReceiver<Vec<u8>>,
-    mut line: DuplexStream,
+    line: DuplexStream,
+    mut shut: oneshot::Receiver<()>,
+    held: oneshot::Sender<()>,
 ) {
+    let (mut typed, mut shown) = tokio::io::split(line);
     let mut buffer = [0u8; 1024];
+    // What came and is not taken. As long as there is some, no more is acknowledged; but once the line is shut, nobody may ever take it.
+    let mut unread = Vec::new();
+    let mut open = true;
     let mut writing = true;
     let mut lost = false;
     while !sol.is_ended() && (writing || !sol.is_flushed()) {
@@ -93,34 +113,48 @@ async fn carry(
             .poll_timeout()
             .unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
         tokio::select! {
-            payload = payloads.recv() => match payload {
+            payload = payloads.recv(), if unread.is_empty() || !open => match payload {
                 Some(payload) => sol.handle(Instant::now(), &payload),
                 None => {
                     lost = true;
                     break;
                 }
             },
-            read = line.read(&mut buffer), if writing && sol.is_flushed() => match read {
+            taken = shown.write(&unread), if !unread.is_empty() => match taken {
+                Ok(count) if count > 0 => drop(unread.drain(..count)),
+                // The reader went away.
+                _ => {
+                    unread.clear();
+                    open = false;
+                }
+            },
+            _ = &mut shut, if open => open = false,
+            read = typed.read(&mut buffer), if writing && sol.is_flushed() => match read {
                 Ok(0) | Err(_) => writing = false,
                 Ok(count) => sol.write(Instant::now(), &buffer[..count]),
             },
-            () = tokio::time::sleep_until(timer.into()) => sol.handle_timeout(Instant::now()),
+            () = tokio::time::sleep_until(timer.into()), if unread.is_empty() || !open => sol.handle_timeout(Instant::now()),
         }
         while let Some(payload) = sol.poll_transmit() {
             bmc.send_sol(payload);
         }
         while let Some(data) = sol.read() {
-            // A reader that went away is a writer that goes away: seen at the next read.
-            if line.write_all(&data).await.is_err() {
-                writing = false;
-            }
+            unread.extend(data);
         }
     }
     bmc.unsubscribe();
-    let _ = line.shutdown().await;
-    if !lost {
-        let _ = bmc.send(&DeactivateSol).await;
-    }
+    // Whoever waits for the one need not take the other.
+    let deactivate = async {
+        if !lost {
+            let _ = bmc.send(&DeactivateSol).await;
+        }
+        drop(held);
+    };
+    let end = async {
+        let _ = shown.write_all(&unread).await;
+        let _ = shown.shutdown().await;
+    };
+    tokio::join!(deactivate, end);
 }
 
 impl AsyncRead for SolStream {
@@ -129,7 +163,7 @@ impl AsyncRead for SolStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+        Pin::new(&mut self.line).poll_read(cx, buf)
     }
 }
 
@@ -139,15 +173,22 @@ impl AsyncWrite for SolStream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
+        Pin::new(&mut self.line).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.line).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        self.open = None;
+        ready!(Pin::new(&mut self.line).poll_shutdown(cx))?;
+        if let Some(active) = &mut self.active {
+            // It is never sent to, only closed.
+            let _ = ready!(Pin::new(active).poll(cx));
+            self.active = None;
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

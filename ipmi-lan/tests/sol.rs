@@ -45,12 +45,38 @@ async fn what_is_typed_comes_back_whole_and_in_order_through_loss() {
             other.sol(false).await.unwrap_err().kind(),
             &ErrorKind::Completion(0x80)
         );
+        // Shut down, it is free: what goes on of the first cannot end the next.
         line.shutdown().await.unwrap();
-        drop(line);
         let mut taken = other.sol(true).await.unwrap();
         taken.write_all(b"x").await.unwrap();
         assert_eq!(taken.read_u8().await.unwrap(), b'x');
     }
+}
+
+/// What nobody reads holds the line up, but not its end.
+#[tokio::test]
+async fn an_unread_line_is_shut_down() {
+    let sim = Simulator::builder()
+        .bmc(BmcSpec::new("node1"))
+        .start()
+        .await
+        .unwrap();
+    let client = Client::default();
+    let bmc = client.bmc(
+        sim.bmc(0).addr(),
+        Credentials::new("admin", "secret".into()),
+    );
+    let mut line = bmc.sol(false).await.unwrap();
+    let text = vec![b'x'; 6000];
+    line.write_all(&text).await.unwrap();
+    // Longer than an unanswered packet is repeated: slowness of ours is not the BMC's silence.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let ended = tokio::time::timeout(Duration::from_secs(20), line.shutdown());
+    ended.await.unwrap().unwrap();
+    let mut echoed = Vec::new();
+    line.read_to_end(&mut echoed).await.unwrap();
+    assert_eq!(echoed, text);
+    bmc.sol(false).await.unwrap();
 }
 
 #[tokio::test]
