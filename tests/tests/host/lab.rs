@@ -431,6 +431,54 @@ async fn a_trial_that_nobody_confirms_reverts_and_one_that_was_lost_is_found() {
     assert_eq!(lab.counts()["bridge:br0"], made);
 }
 
+/// Netplan dies with its files written, all or the first of them, and nothing of it tried.
+#[tokio::test]
+async fn files_of_a_netplan_that_died_are_given_back_and_the_bridge_is_made() {
+    for all in [true, false] {
+        let root = folder();
+        let netplan = root.path().join("etc/netplan");
+        let texts = || -> std::collections::BTreeMap<std::ffi::OsString, String> {
+            let files = std::fs::read_dir(&netplan).unwrap().map(Result::unwrap);
+            files
+                .map(|f| (f.file_name(), std::fs::read_to_string(f.path()).unwrap()))
+                .collect()
+        };
+        let lab = LabHostServer::builder(root.path()).start().await.unwrap();
+        let host = lab.host();
+        let before = texts();
+        host.create_bridge("eno3", "br0", "cloud-a", MINUTE)
+            .await
+            .unwrap();
+        let written = texts();
+        let record = "/var/lib/cloudboot/bridge-br0.json";
+        let noted = host.files.read_text(record).await.unwrap().unwrap();
+        host.remove_bridge("eno3", "br0", MINUTE).await.unwrap();
+        assert_eq!(texts(), before);
+
+        for (name, text) in &written {
+            if all || before.contains_key(name) {
+                std::fs::write(netplan.join(name), text).unwrap();
+            }
+        }
+        assert_ne!(texts(), before);
+        let mut noted: serde_json::Value = serde_json::from_str(&noted).unwrap();
+        noted["kept"] = false.into();
+        let noted = noted.to_string();
+        host.files.write(record, noted, Some(0o600)).await.unwrap();
+
+        host.create_bridge("eno3", "br0", "cloud-a", MINUTE)
+            .await
+            .unwrap();
+        assert!(matches!(
+            host.observe_bridge("eno3", "br0").await.unwrap(),
+            BridgeState::Ready { .. }
+        ));
+        assert_eq!(texts(), written);
+        host.remove_bridge("eno3", "br0", MINUTE).await.unwrap();
+        assert_eq!(texts(), before);
+    }
+}
+
 #[tokio::test]
 async fn the_machine_is_what_it_is_said_to_be() {
     let root = folder();

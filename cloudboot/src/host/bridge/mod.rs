@@ -225,19 +225,25 @@ impl Host {
                 matches!(look(p, bridge, &record.bridge), BridgeState::Ready { .. })
             });
             let mac = port.map(|p| p.mac.clone()).unwrap_or_default();
-            if stands
-                && plan::holds(
-                    &self.netplan_files().await?,
-                    &record.nic,
-                    &mac,
-                    &record.bridge,
-                )?
-            {
+            let files = self.netplan_files().await?;
+            let written = plan::holds(&files, &record.nic, &mac, &record.bridge)?;
+            if stands && written {
                 let mut record = record.clone();
                 record.kept = true;
                 record.trial = None;
                 self.save(&record).await?;
                 return Ok(true);
+            }
+            let before: Vec<(String, String)> = record
+                .files
+                .iter()
+                .map(|(name, (text, _))| (name.clone(), text.clone()))
+                .collect();
+            let half_written = plan::stripped(&files, &record.nic, &mac)?
+                && !plan::stripped(&before, &record.nic, &mac)?;
+            if !stands && (written || half_written) {
+                // Netplan died while it wrote its files, or before it tried them: nobody else gives them back.
+                self.give_back(record, &files).await?;
             }
             self.files.remove(record_path(&record.bridge)).await?;
             return Ok(false);
@@ -256,6 +262,22 @@ impl Host {
             }
             Err(e) => Err(e),
         }
+    }
+
+    /// Writes netplan's files as they were before the bridge, where they are not; nothing is applied.
+    async fn give_back(&self, record: &Record, now: &[(String, String)]) -> Result<()> {
+        if !record.files.contains_key(plan::OWN_FILE) {
+            let ours = format!("{FOLDER}/{}.yaml", plan::OWN_FILE);
+            self.files.remove(ours).await?;
+        }
+        for (name, (text, mode)) in &record.files {
+            if !now.iter().any(|(n, t)| n == name && t == text) {
+                self.files
+                    .write(format!("{FOLDER}/{name}.yaml"), text.clone(), Some(*mode))
+                    .await?;
+            }
+        }
+        Ok(())
     }
 
     /// Looks at the kernel while the change is on trial, keeps it if it is right, reverts it if not.

@@ -9,7 +9,7 @@ use crate::host::error::{Error, Kind, Result};
 use crate::host::netplan::{Change, Setting};
 
 /// The file of our own.
-const OWN_FILE: &str = "60-cloudboot";
+pub(super) const OWN_FILE: &str = "60-cloudboot";
 /// The kinds of definition that can be a bridge's port.
 const PORTS: [&str; 3] = ["ethernets", "bonds", "vlans"];
 /// What belongs to whoever holds the addresses.
@@ -157,6 +157,24 @@ pub(super) fn holds(
     let networks = read(files)?;
     let id = find(&networks, nic, mac).map_or_else(|| nic.to_owned(), |(_, id)| id);
     Ok(owner(&networks, &id).is_some_and(|o| o == bridge))
+}
+
+/// Whether netplan's files give the NIC nothing of what a bridge takes from it.
+pub(super) fn stripped(files: &[(String, String)], nic: &str, mac: &str) -> Result<bool> {
+    let networks = read(files)?;
+    let Some((kind, id)) = find(&networks, nic, mac) else {
+        return Ok(false);
+    };
+    let definition = |network: &Value| network.get(kind).and_then(|d| d.get(&id)).cloned();
+    Ok(networks
+        .iter()
+        .filter_map(|(_, network)| definition(network))
+        .all(|definition| {
+            MOVED.iter().all(|key| {
+                let value = definition.get(*key);
+                value.is_none() || (*key == "dhcp4" && value == Some(&Value::Bool(false)))
+            })
+        }))
 }
 
 /// Whether two files say the same.

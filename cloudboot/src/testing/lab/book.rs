@@ -33,10 +33,34 @@ pub(super) struct Book {
     pub(super) natives: BTreeMap<String, Native>,
     /// The instance of each of Juju's machines, by model and machine.
     pub(super) instances: BTreeMap<String, String>,
+    /// The VM that MAAS has LXD make, or had it make last.
+    pub(super) composing: Option<Composing>,
     /// MAAS's own client certificate and key towards LXD.
     pub(super) maas_certificate: Option<(String, String)>,
     /// What the faults' tests ask of the mirror: its archive's checksum.
     pub(super) mirror_sha256: String,
+}
+
+/// A VM that is composed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Composing {
+    /// Its name in LXD.
+    pub(super) name: String,
+    /// Its processors.
+    pub(super) cores: u64,
+    /// Its memory in MiB.
+    pub(super) memory_mb: u64,
+    /// Its disks in bytes.
+    pub(super) disks: Vec<u64>,
+}
+
+impl Composing {
+    /// Whether it is as large as another.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let size = |it: &Self| (it.cores, it.memory_mb, it.disks.clone());
+        size(self) == size(other)
+    }
 }
 
 /// A container that bootstraps Juju.

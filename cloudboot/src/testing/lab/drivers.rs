@@ -12,6 +12,7 @@ use lxd_client::{InstanceSource, InstanceStatus, NewInstance, StateAction};
 use maas_client::testing as maas;
 use serde_json::{Map, Value};
 
+use super::book::Composing;
 use super::world::World;
 
 /// What all of them hold of the world: nothing that keeps it open.
@@ -244,6 +245,31 @@ impl maas::VmHostDriver for Drivers {
     ) -> Result<maas::Composed, String> {
         let lxd = self.lxd(params).await?;
         let failed = |error: lxd_client::Error| format!("Unable to compose: {error}");
+        let composed = |name: String| maas::Composed {
+            macs: vec![super::world::mac_of(&name)],
+            instance: name,
+        };
+        let wanted = Composing {
+            name: spec.hostname.clone(),
+            cores: spec.cores,
+            memory_mb: spec.memory_mb,
+            disks: spec.disks.clone(),
+        };
+        // LXD's machine is on the disk before MAAS's is: where the lab was closed between the two, LXD has one that nobody
+        // knows. It is taken up rather than made once more, where it is what is wanted.
+        let world = self.world().await?;
+        if let Some(left) = world.half_composed()
+            && lxd.instances().exists(&left.name).await.map_err(failed)?
+        {
+            if left.is_like(&wanted) {
+                return Ok(composed(left.name));
+            }
+            lxd.instances()
+                .delete_forced(&left.name)
+                .await
+                .map_err(failed)?;
+        }
+        world.note(|book| book.composing = Some(wanted));
         let mac = super::world::mac_of(&spec.hostname);
         let disk = spec.disks.first().copied().unwrap_or(8_000_000_000);
         let pool = lxd
@@ -285,13 +311,13 @@ impl maas::VmHostDriver for Drivers {
             .wait()
             .await
             .map_err(failed)?;
-        Ok(maas::Composed {
-            macs: vec![mac],
-            instance: spec.hostname.clone(),
-        })
+        Ok(composed(spec.hostname.clone()))
     }
 
     async fn remove(&self, params: &Map<String, Value>, instance: &str) -> Result<(), String> {
+        // What is taken away is nobody's to take up.
+        let world = self.world().await?;
+        world.note(|book| book.composing.take_if(|it| it.name == instance));
         let lxd = self.lxd(params).await?;
         match lxd.instances().delete_forced(instance).await {
             Ok(()) => Ok(()),

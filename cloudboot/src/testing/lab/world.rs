@@ -15,7 +15,7 @@ use maas_client::testing::{FakeRegion, MachineSpec};
 use serde_json::{Value, json};
 
 use super::LabClock;
-use super::book::Book;
+use super::book::{Book, Composing};
 use super::faults::Faults;
 use super::folder::Folder;
 use super::real_vault::RealVault;
@@ -214,6 +214,16 @@ impl World {
             .into_iter()
             .find(fits)
             .map(|machine| machine.system_id)
+    }
+
+    /// The VM whose composition was cut short, as by the lab's closing: LXD may have it, MAAS does not know it.
+    pub(super) fn half_composed(&self) -> Option<Composing> {
+        let left = self.read(|book| book.composing.clone())?;
+        let known = self.maas().machines();
+        let is_known = known
+            .iter()
+            .any(|machine| machine.instance.as_ref() == Some(&left.name));
+        (!is_known).then_some(left)
     }
 
     pub(super) fn forget_instance(&self, id: &str) {
